@@ -14,12 +14,13 @@ fc_status fc_bytes(int64_t n, size_t size, size_t *bytes, fc_err *err);
 
 /* n * size bytes, zeroed, 64-byte aligned; n = 0 gives a pointer that may be freed. `what`
  * names the thing in the sentence ("token ids"). Free with fc_free. */
-fc_status fc_alloc(void *pointer_to_pointer, int64_t n, size_t size, const char *what, fc_err *err);
+fc_status fc_alloc(void *pointer_to_pointer, int64_t n, size_t size, const char *what,
+                   fc_err *err);
 
 /* Grows *p (n_old elements kept) to at least n_needed elements by doubling; *capacity follows.
  * The new part is not zeroed. */
-fc_status fc_grow(void *pointer_to_pointer, int64_t *capacity, int64_t n_needed, size_t size,
-                  const char *what, fc_err *err);
+fc_status fc_grow(void *pointer_to_pointer, int64_t *capacity, int64_t n_needed,
+                  size_t size, const char *what, fc_err *err);
 
 fc_status fc_strdup(char **copy, const char *text, fc_err *err);
 void fc_free(void *p); /* accepts NULL */

@@ -14,9 +14,10 @@ typedef struct fc_arena {
 } fc_arena;
 
 /* An arena set to {0} is ready. Memory is zeroed, 64-byte aligned, valid until fc_arena_free. */
-fc_status fc_arena_alloc(fc_arena *arena, void *pointer_to_pointer, int64_t n, size_t size,
-                         fc_err *err);
-fc_status fc_arena_strdup(fc_arena *arena, char **copy, const char *text, int64_t n_bytes, fc_err *err);
+fc_status fc_arena_alloc(fc_arena *arena, void *pointer_to_pointer, int64_t n,
+                         size_t size, fc_err *err);
+fc_status fc_arena_strdup(fc_arena *arena, char **copy, const char *text, int64_t n_bytes,
+                          fc_err *err);
 void fc_arena_free(fc_arena *arena); /* back to {0} */
 
 #endif

@@ -6,7 +6,8 @@
 
 #include <stdbool.h>
 
-void fc_cancel_install(void); /* SIGINT and SIGTERM set the flag; a second SIGINT ends at once */
+void fc_cancel_install(
+    void); /* SIGINT and SIGTERM set the flag; a second SIGINT ends at once */
 bool fc_cancel_requested(void);
 void fc_cancel_set(bool is_requested); /* for tests, and to start over */
 

@@ -72,6 +72,7 @@ int fc_status_exit_code(fc_status status)
 /* A bug of ours: nothing sensible can follow, so this is the one place that ends the process. */
 _Noreturn void fc_check_failed(const char *condition, const char *file, int line)
 {
-    fprintf(stderr, "facet: internal error: %s is false (%s:%d)\n", condition, file, line);
+    fprintf(stderr, "facet: internal error: %s is false (%s:%d)\n", condition, file,
+            line);
     abort();
 }

@@ -13,14 +13,14 @@
 #include "base/macros.h"
 
 /* X(name, word, exit code of the program) */
-#define FC_STATUS_TABLE(X)      \
-    X(FC_OK, "ok", 0)           \
-    X(FC_USAGE, "usage", 2)     \
-    X(FC_IO, "io", 1)           \
-    X(FC_FORMAT, "format", 1)   \
+#define FC_STATUS_TABLE(X)        \
+    X(FC_OK, "ok", 0)             \
+    X(FC_USAGE, "usage", 2)       \
+    X(FC_IO, "io", 1)             \
+    X(FC_FORMAT, "format", 1)     \
     X(FC_MISMATCH, "mismatch", 1) \
-    X(FC_NOMEM, "memory", 1)    \
-    X(FC_DEVICE, "device", 1)   \
+    X(FC_NOMEM, "memory", 1)      \
+    X(FC_DEVICE, "device", 1)     \
     X(FC_CANCELLED, "cancelled", 130)
 
 #define FC_STATUS_ENUM(name, word, code) name,
@@ -45,17 +45,17 @@ const char *fc_status_word(fc_status status);
 int fc_status_exit_code(fc_status status);
 
 /* Returns the status of a call that failed. */
-#define FC_TRY(call)                             \
-    do {                                         \
-        const fc_status fc_try_status_ = (call); \
+#define FC_TRY(call)                                        \
+    do {                                                    \
+        const fc_status fc_try_status_ = (call);            \
         if (fc_try_status_ != FC_OK) return fc_try_status_; \
     } while (0)
 
 /* The same inside a function with one exit: needs "fc_status status" and a label "done". */
-#define FC_TRY_GOTO(call)                 \
-    do {                                  \
-        status = (call);                  \
-        if (status != FC_OK) goto done;   \
+#define FC_TRY_GOTO(call)               \
+    do {                                \
+        status = (call);                \
+        if (status != FC_OK) goto done; \
     } while (0)
 
 #endif

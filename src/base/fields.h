@@ -25,7 +25,8 @@ typedef enum fc_field_kind {
 
 enum { FC_FIELD_TEXT_MAX = 1024 };
 
-typedef struct fc_every { /* how often: every `steps` steps if > 0, else every `seconds` */
+typedef struct
+    fc_every { /* how often: every `steps` steps if > 0, else every `seconds` */
     int64_t steps;
     double seconds;
 } fc_every;
@@ -47,10 +48,11 @@ const fc_field *fc_fields_find(const fc_field *fields, int64_t n, const char *na
 const char *fc_nearest_name(const char *name, const char *const *candidates, int64_t n);
 
 /* Parses text into the member. `where` begins the sentence ("--lr", "recipe.yaml:12: lr"). */
-fc_status fc_field_set(const fc_field *field, void *config, const char *text, const char *where,
-                       fc_err *err);
+fc_status fc_field_set(const fc_field *field, void *config, const char *text,
+                       const char *where, fc_err *err);
 
 /* The value as text, in the form that fc_field_set takes back exactly. */
-fc_status fc_field_get(const fc_field *field, const void *config, fc_strbuf *out, fc_err *err);
+fc_status fc_field_get(const fc_field *field, const void *config, fc_strbuf *out,
+                       fc_err *err);
 
 #endif

@@ -23,8 +23,9 @@ void fc_map_close(fc_map *map); /* back to {0} */
 typedef struct fc_out fc_out;
 fc_status fc_out_open(fc_out **out, const char *path, fc_err *err);
 fc_status fc_out_write(fc_out *out, const void *data, size_t n_bytes, fc_err *err);
-fc_status fc_out_commit(fc_out *out, fc_err *err); /* sync and rename; out may then be closed */
-void fc_out_close(fc_out *out);                    /* without commit: removes the temporary */
+fc_status fc_out_commit(fc_out *out,
+                        fc_err *err); /* sync and rename; out may then be closed */
+void fc_out_close(fc_out *out);       /* without commit: removes the temporary */
 
 /* open, write, commit in one. */
 fc_status fc_file_write(const char *path, const void *data, size_t n_bytes, fc_err *err);
@@ -34,7 +35,7 @@ void fc_write_fail_at(int64_t n);
 
 bool fc_path_exists(const char *path);
 bool fc_path_is_dir(const char *path);
-int64_t fc_file_size(const char *path); /* -1 when there is none */
+int64_t fc_file_size(const char *path);               /* -1 when there is none */
 fc_status fc_dir_make(const char *path, fc_err *err); /* with its parents */
 fc_status fc_dir_free_bytes(const char *path, int64_t *n_bytes, fc_err *err);
 fc_status fc_file_remove(const char *path, fc_err *err); /* no file: fine */

@@ -10,12 +10,17 @@
 
 #include "base/macros.h"
 
-typedef enum fc_log_level { FC_LOG_ERROR, FC_LOG_WARN, FC_LOG_INFO, FC_LOG_DEBUG } fc_log_level;
+typedef enum fc_log_level {
+    FC_LOG_ERROR,
+    FC_LOG_WARN,
+    FC_LOG_INFO,
+    FC_LOG_DEBUG
+} fc_log_level;
 
 /* A job that may take longer than two seconds. `note` is a short changing text ("loss 0.0123"). */
 typedef struct fc_progress {
-    const char *job;  /* "collect" */
-    const char *unit; /* "tokens" */
+    const char *job;    /* "collect" */
+    const char *unit;   /* "tokens" */
     double done, total; /* total 0 = not known */
     double begin_s;     /* clock when it began */
     double begin_done;  /* where it began: a resumed job does not start at 0 */
@@ -32,11 +37,12 @@ typedef struct fc_log_sink {
 void fc_log_set_sink(fc_log_sink sink); /* {0} = silence */
 void fc_log(fc_log_level level, const char *format, ...) FC_PRINTF(2, 3);
 
-fc_progress fc_progress_begin(const char *job, const char *unit, double done, double total);
+fc_progress fc_progress_begin(const char *job, const char *unit, double done,
+                              double total);
 void fc_progress_set(fc_progress *progress, double done);
 void fc_progress_end(fc_progress *progress);
 
-double fc_clock_s(void);     /* monotonic */
+double fc_clock_s(void);      /* monotonic */
 double fc_wall_clock_s(void); /* since 1970; SOURCE_DATE_EPOCH replaces it when set */
 
 #endif

@@ -32,9 +32,21 @@
 
 _Noreturn void fc_check_failed(const char *condition, const char *file, int line);
 
-static inline int64_t fc_min(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t fc_max(int64_t a, int64_t b) { return a > b ? a : b; }
-static inline int64_t fc_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static inline int64_t fc_round_up(int64_t a, int64_t b) { return fc_ceil_div(a, b) * b; }
+static inline int64_t fc_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static inline int64_t fc_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+static inline int64_t fc_ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+static inline int64_t fc_round_up(int64_t a, int64_t b)
+{
+    return fc_ceil_div(a, b) * b;
+}
 
 #endif

@@ -21,8 +21,9 @@ typedef enum fc_rng_stream {
 /* Four independent 32-bit words. */
 void fc_rng_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]);
 uint64_t fc_rng_u64(uint64_t seed, uint64_t stream, uint64_t index);
-double fc_rng_uniform(uint64_t seed, uint64_t stream, uint64_t index); /* [0, 1), 53 bits */
-double fc_rng_normal(uint64_t seed, uint64_t stream, uint64_t index);  /* Box-Muller */
+double fc_rng_uniform(uint64_t seed, uint64_t stream,
+                      uint64_t index); /* [0, 1), 53 bits */
+double fc_rng_normal(uint64_t seed, uint64_t stream, uint64_t index); /* Box-Muller */
 
 /* Writes a uniform random permutation of 0..n-1 (Fisher-Yates). 0 <= n <= UINT32_MAX. */
 void fc_rng_permutation(uint64_t seed, uint64_t stream, int64_t n, uint32_t *out);

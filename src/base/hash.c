@@ -1,0 +1,112 @@
+/* hash.c - XXH3-128 (libxxhash) and SHA-256 (libcrypto) as lower-case hex.
+ *
+ * The 128 bits are written in the canonical order, most significant byte first, so that
+ * `xxhsum -H2` prints the same digits.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/hash.h"
+
+#include <openssl/evp.h>
+#include <xxhash.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+struct fc_hash {
+    XXH3_state_t *state; /* its layout is the library's own affair */
+};
+
+struct fc_sha256 {
+    EVP_MD_CTX *context;
+};
+
+/* 2 n digits and a zero byte. */
+static void put_hex(const unsigned char *bytes, int n, char *hex)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < n; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    hex[2 * n] = '\0';
+}
+
+static void put_hash(XXH128_hash_t hash, char hex[FC_HASH_HEX])
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, hash);
+    put_hex(canonical.digest, sizeof canonical.digest, hex);
+}
+
+void fc_hash_bytes(const void *data, size_t n_bytes, char hex[FC_HASH_HEX])
+{
+    put_hash(XXH3_128bits(data, n_bytes), hex);
+}
+
+fc_status fc_hash_file(const char *path, char hex[FC_HASH_HEX], fc_err *err)
+{
+    fc_map map = {0};
+    FC_TRY(fc_map_open(&map, path, err));
+    fc_hash_bytes(map.data, map.n_bytes, hex);
+    fc_map_close(&map);
+    return FC_OK;
+}
+
+fc_status fc_hash_new(fc_hash **hash, fc_err *err)
+{
+    FC_TRY(fc_alloc(hash, 1, sizeof **hash, "a checksum", err));
+    (*hash)->state = XXH3_createState();
+    if ((*hash)->state != NULL && XXH3_128bits_reset((*hash)->state) == XXH_OK)
+        return FC_OK;
+    fc_hash_free(*hash);
+    *hash = NULL;
+    return fc_fail(err, FC_NOMEM, "no memory left for a checksum");
+}
+
+void fc_hash_update(fc_hash *hash, const void *data, size_t n_bytes)
+{
+    if (n_bytes > 0) FC_CHECK(XXH3_128bits_update(hash->state, data, n_bytes) == XXH_OK);
+}
+
+void fc_hash_hex(const fc_hash *hash, char hex[FC_HASH_HEX])
+{
+    put_hash(XXH3_128bits_digest(hash->state), hex);
+}
+
+void fc_hash_free(fc_hash *hash)
+{
+    if (hash == NULL) return;
+    XXH3_freeState(hash->state);
+    fc_free(hash);
+}
+
+fc_status fc_sha256_new(fc_sha256 **sha, fc_err *err)
+{
+    FC_TRY(fc_alloc(sha, 1, sizeof **sha, "a SHA-256 sum", err));
+    (*sha)->context = EVP_MD_CTX_new();
+    if ((*sha)->context != NULL &&
+        EVP_DigestInit_ex((*sha)->context, EVP_sha256(), NULL) == 1)
+        return FC_OK;
+    fc_sha256_free(*sha);
+    *sha = NULL;
+    return fc_fail(err, FC_NOMEM, "the SHA-256 of libcrypto is not available");
+}
+
+void fc_sha256_update(fc_sha256 *sha, const void *data, size_t n_bytes)
+{
+    if (n_bytes > 0) FC_CHECK(EVP_DigestUpdate(sha->context, data, n_bytes) == 1);
+}
+
+void fc_sha256_hex(fc_sha256 *sha, char hex[FC_SHA256_HEX])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    FC_CHECK(EVP_DigestFinal_ex(sha->context, digest, NULL) == 1);
+    put_hex(digest, FC_SHA256_HEX / 2, hex);
+}
+
+void fc_sha256_free(fc_sha256 *sha)
+{
+    if (sha == NULL) return;
+    EVP_MD_CTX_free(sha->context);
+    fc_free(sha);
+}
