@@ -1,0 +1,194 @@
+/* mixer.c - a ring of batches between one thread that fills and one caller that computes.
+ *
+ *   slots   n_released            n_filled
+ *             | in use | ready ... |  being filled  |  (FC_MIXER_SLOTS in all)
+ *
+ * Both counters only grow and are guarded by one mutex; slot k % FC_MIXER_SLOTS belongs to the
+ * caller while n_released <= k < n_filled, to the thread otherwise. The thread gathers one batch
+ * in well under a millisecond, a training step takes tens: so one thread is enough, and it
+ * never calls the parallel loop, which belongs to the caller.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "acts/mixer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+
+struct fc_mixer {
+    const fc_store *store;
+    const fc_normaliser *normaliser;
+    fc_mixer_config config; /* epoch and index: of the next batch to fill; the thread's */
+    int64_t n_rows, d, n_batches;
+    uint32_t *order; /* [n_rows] this epoch's permutation; the thread's */
+    float *x, *norm; /* the memory of all slots */
+    uint32_t *row;
+    fc_mixed_batch slot[FC_MIXER_SLOTS];
+
+    pthread_t thread;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t has_space, has_batch;
+    int64_t n_filled, n_released;
+    bool is_stopping;
+    bool is_holding; /* the caller works on slot n_released; the caller's */
+    bool has_mutex, has_thread;
+};
+
+int64_t fc_mixer_batches(int64_t n_rows, int64_t batch_size, bool drop_last)
+{
+    return drop_last ? n_rows / batch_size : fc_ceil_div(n_rows, batch_size);
+}
+
+/* --- the thread --------------------------------------------------------------------------- */
+
+static void fill(fc_mixer *mixer, int64_t k)
+{
+    fc_mixer_config *const at = &mixer->config;
+    const int64_t slot = k % FC_MIXER_SLOTS, size = at->batch_size, d = mixer->d;
+    const int64_t begin = at->index * size, n = fc_min(size, mixer->n_rows - begin);
+    float *const x = mixer->x + slot * size * d, *const norm = mixer->norm + slot * size;
+    uint32_t *const row = mixer->row + slot * size;
+    memcpy(row, mixer->order + begin, (size_t)n * sizeof *row);
+    fc_store_gather(mixer->store, row, n, x);
+    fc_normalise(mixer->normaliser, x, x, norm, n);
+    mixer->slot[slot] = (fc_mixed_batch){x, norm, row, n, at->epoch, at->index};
+    if (++at->index < mixer->n_batches) return;
+    at->index = 0;
+    at->epoch++;
+}
+
+static void shuffle(fc_mixer *mixer)
+{
+    const uint64_t stream = (uint64_t)FC_RNG_EPOCH + (uint64_t)mixer->config.epoch;
+    fc_rng_permutation(mixer->config.seed, stream, mixer->n_rows, mixer->order);
+}
+
+static void *run(void *ctx)
+{
+    fc_mixer *const mixer = ctx;
+    bool is_stale = true; /* `order` is not of the current epoch */
+    for (int64_t k = 0;; k++) {
+        pthread_mutex_lock(&mixer->mutex);
+        while (!mixer->is_stopping && k - mixer->n_released == FC_MIXER_SLOTS)
+            pthread_cond_wait(&mixer->has_space, &mixer->mutex);
+        const bool is_stopping = mixer->is_stopping;
+        pthread_mutex_unlock(&mixer->mutex);
+        if (is_stopping) return NULL;
+
+        if (is_stale) shuffle(mixer);
+        fill(mixer, k);
+        is_stale = mixer->config.index == 0;
+
+        pthread_mutex_lock(&mixer->mutex);
+        mixer->n_filled = k + 1;
+        pthread_cond_signal(&mixer->has_batch);
+        pthread_mutex_unlock(&mixer->mutex);
+    }
+}
+
+/* --- the caller --------------------------------------------------------------------------- */
+
+const fc_mixed_batch *fc_mixer_next(fc_mixer *mixer)
+{
+    pthread_mutex_lock(&mixer->mutex);
+    if (mixer->is_holding) mixer->n_released++;
+    mixer->is_holding = true;
+    pthread_cond_signal(&mixer->has_space);
+    while (mixer->n_filled == mixer->n_released)
+        pthread_cond_wait(&mixer->has_batch, &mixer->mutex);
+    const fc_mixed_batch *const batch = &mixer->slot[mixer->n_released % FC_MIXER_SLOTS];
+    pthread_mutex_unlock(&mixer->mutex);
+    return batch;
+}
+
+static fc_status check(const fc_mixer *mixer, fc_err *err)
+{
+    const fc_mixer_config *const config = &mixer->config;
+    if (mixer->normaliser->d != mixer->d)
+        return fc_fail(err, FC_MISMATCH,
+                       "the activations have width %" PRId64 ", the normalisation %" PRId64,
+                       mixer->d, mixer->normaliser->d);
+    if (mixer->n_batches < 1)
+        return fc_fail(err, FC_USAGE,
+                       "the store has %" PRId64 " rows: no whole batch of %" PRId64,
+                       mixer->n_rows, config->batch_size);
+    if (config->epoch < 0 || config->index < 0 || config->index >= mixer->n_batches)
+        return fc_fail(err, FC_USAGE,
+                       "cannot begin at epoch %" PRId64 ", batch %" PRId64 ": an epoch has %" PRId64
+                       " batches",
+                       config->epoch, config->index, mixer->n_batches);
+    return FC_OK;
+}
+
+static fc_status allocate(fc_mixer *mixer, fc_err *err)
+{
+    const int64_t n = FC_MIXER_SLOTS * mixer->config.batch_size;
+    FC_TRY(fc_alloc(&mixer->order, mixer->n_rows, sizeof *mixer->order, "the order of rows", err));
+    FC_TRY(fc_alloc(&mixer->x, n, (size_t)mixer->d * sizeof *mixer->x, "batches of rows", err));
+    FC_TRY(fc_alloc(&mixer->norm, n, sizeof *mixer->norm, "norms of rows", err));
+    return fc_alloc(&mixer->row, n, sizeof *mixer->row, "numbers of rows", err);
+}
+
+static fc_status start(fc_mixer *mixer, fc_err *err)
+{
+    pthread_mutex_init(&mixer->mutex, NULL);
+    pthread_cond_init(&mixer->has_space, NULL);
+    pthread_cond_init(&mixer->has_batch, NULL);
+    mixer->has_mutex = true;
+    errno = pthread_create(&mixer->thread, NULL, run, mixer);
+    if (errno != 0) return fc_fail_errno(err, "cannot start the thread that prepares batches");
+    mixer->has_thread = true;
+    return FC_OK;
+}
+
+fc_status fc_mixer_new(fc_mixer **created, const fc_store *store, const fc_normaliser *normaliser,
+                       const fc_mixer_config *config, fc_err *err)
+{
+    if (config->batch_size < 1)
+        return fc_fail(err, FC_USAGE, "batch size is %" PRId64 ", expected 1 or more",
+                       config->batch_size);
+    fc_mixer *mixer = NULL;
+    fc_status status;
+    FC_TRY_GOTO(fc_alloc(&mixer, 1, sizeof *mixer, "the mixer of rows", err));
+    mixer->store = store;
+    mixer->normaliser = normaliser;
+    mixer->config = *config;
+    mixer->n_rows = fc_store_rows(store);
+    mixer->d = fc_store_info_of(store)->d;
+    mixer->n_batches = fc_mixer_batches(mixer->n_rows, config->batch_size, config->drop_last);
+    FC_TRY_GOTO(check(mixer, err));
+    mixer->config.batch_size = fc_min(config->batch_size, mixer->n_rows);
+    FC_TRY_GOTO(allocate(mixer, err));
+    FC_TRY_GOTO(start(mixer, err));
+    *created = mixer;
+    mixer = NULL;
+done:
+    fc_mixer_free(mixer);
+    return status;
+}
+
+void fc_mixer_free(fc_mixer *mixer)
+{
+    if (mixer == NULL) return;
+    if (mixer->has_thread) {
+        pthread_mutex_lock(&mixer->mutex);
+        mixer->is_stopping = true;
+        pthread_cond_signal(&mixer->has_space);
+        pthread_mutex_unlock(&mixer->mutex);
+        pthread_join(mixer->thread, NULL);
+    }
+    if (mixer->has_mutex) {
+        pthread_mutex_destroy(&mixer->mutex);
+        pthread_cond_destroy(&mixer->has_space);
+        pthread_cond_destroy(&mixer->has_batch);
+    }
+    fc_free(mixer->order);
+    fc_free(mixer->x);
+    fc_free(mixer->norm);
+    fc_free(mixer->row);
+    fc_free(mixer);
+}
