@@ -4,7 +4,8 @@
  *     "seconds": 12.3, "backend": "avx512", "threads": 2, "seed": 0, "inputs": [{"path",
  *     "bytes", "xxh3"}], "config": {...}, "result": {...}}, ...]}
  *
- * A command that runs again replaces its own entry (a resumed one keeps "started").
+ * A command that runs again replaces its own entry. A resumed one leaves "started" out of the
+ * entry it gives, and keeps that of the entry it replaces. "facet" is the last writer's version.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_FORMATS_MANIFEST_H

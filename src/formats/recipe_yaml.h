@@ -5,6 +5,7 @@
  *     lr: 3e-3
  *     text: [a.txt, b.txt]             a list gives one call per item
  *
+ * A key without a value ("text:") is as if it were not there; "" is the empty text.
  * Values stay text: the field tables type them, so "1e-3" or "no" is never misread.
  *
  * SPDX-License-Identifier: Apache-2.0 */

@@ -39,7 +39,7 @@ const char *fc_safetensors_metadata(const fc_safetensors *st,
                                     const char *key); /* or NULL */
 const char *fc_safetensors_path(const fc_safetensors *st);
 
-/* Finds a tensor and checks type and shape. rank -1: any; a shape entry of -1: any size. The
+/* Finds a tensor and checks type and shape. dtype FC_N_DTYPES, rank -1: any; a shape entry of -1: any size. The
  * sentence names file, tensor, found and expected. */
 fc_status fc_safetensors_need(const fc_safetensors *st, const char *name, fc_dtype dtype,
                               int rank, const int64_t *shape, const fc_tensor **tensor,
@@ -50,7 +50,8 @@ fc_status fc_tensor_to_f32(const fc_tensor *tensor, float **out, fc_err *err);
 
 /* Writing. Declare every tensor, then give the data of each, whole or in pieces, in any order of
  * declaration (pieces of one tensor in row-major order), then commit. The file appears at commit,
- * complete, under its name. `metadata` is {"format": "pt"} plus the pairs added. */
+ * complete, under its name. Data given before the tensors that precede it in the file are kept
+ * in memory until those are complete; in file order nothing is. `metadata` is {"format": "pt"} plus the pairs added. */
 typedef struct fc_safetensors_out fc_safetensors_out;
 fc_status fc_safetensors_create(fc_safetensors_out **out, const char *path, fc_err *err);
 fc_status fc_safetensors_meta(fc_safetensors_out *out, const char *key, const char *value,
