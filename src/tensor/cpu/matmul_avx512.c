@@ -1,0 +1,84 @@
+/* matmul_avx512.c - float32 register kernel: 14 rows x 32 columns in 28 of 32 registers.
+ *
+ * Each step of k loads two vectors of B and broadcasts one float from each row of A: 16 loads
+ * for 28 multiply-adds, so the multipliers are the limit even when B comes from L2. Fewer rows
+ * have their own copy of the loop, so that edges do no idle work.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <immintrin.h>
+
+#include "tensor/cpu/matmul_avx512_internal.h"
+#include "tensor/cpu/matmul_internal.h"
+#include "tensor/cpu/matmul_runs_internal.h"
+
+enum { MR = 14, NR = 32 };
+
+__attribute__((always_inline)) static inline void tile_of(const int n_rows, float *c,
+                                                          int64_t c_row, const float *a,
+                                                          const float *b, int64_t n_units,
+                                                          bool accumulate)
+{
+    __m512 sum[MR][2];
+#pragma GCC unroll 14
+    for (int i = 0; i < n_rows; i++) {
+        sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+        _mm_prefetch((const char *)(c + i * c_row), _MM_HINT_T0);
+        _mm_prefetch((const char *)(c + i * c_row + 16), _MM_HINT_T0);
+    }
+    for (int64_t k = 0; k < n_units; k++) {
+        const __m512 b0 = _mm512_load_ps(b + k * NR),
+                     b1 = _mm512_load_ps(b + k * NR + 16);
+#pragma GCC unroll 14
+        for (int i = 0; i < n_rows; i++) {
+            const __m512 row = _mm512_set1_ps(a[i * FC_GEMM_UNITS + k]);
+            sum[i][0] = _mm512_fmadd_ps(row, b0, sum[i][0]);
+            sum[i][1] = _mm512_fmadd_ps(row, b1, sum[i][1]);
+        }
+    }
+#pragma GCC unroll 14
+    for (int i = 0; i < n_rows; i++)
+        fc_avx512_store_row(c + i * c_row, sum[i], accumulate);
+}
+
+#define ROWS(n) \
+    case n: tile_of(n, c, c_row, a, b, n_units, accumulate); break;
+
+static void tile(float *c, int64_t c_row, const void *a, const void *b, int64_t n_units,
+                 int64_t n_rows, bool accumulate)
+{
+    FC_ASSERT(n_rows >= 1 && n_rows <= MR);
+    switch (n_rows) {
+        FC_AVX512_ROWS(ROWS) default : break;
+    }
+}
+
+static void run(void *to, const void *from, fc_dtype dtype, int64_t n)
+{
+    fc_run_to_f32(to, from, dtype, n);
+}
+
+static void run_rounded(void *to, const void *from, fc_dtype dtype, int64_t n)
+{
+    fc_run_to_rounded(to, from, dtype, n);
+}
+
+static void transpose(void *to, int64_t to_row, const void *from, int64_t from_row)
+{
+    fc_avx512_transpose(to, to_row, from, from_row);
+}
+
+const fc_gemm fc_gemm_avx512 = {.name = "avx512",
+                                .mr = MR,
+                                .nr = NR,
+                                .k_per_unit = 1,
+                                .tile = tile,
+                                .run = run,
+                                .transpose = transpose};
+
+const fc_gemm fc_gemm_avx512_rounded = {.name = "avx512, rounded to bf16",
+                                        .mr = MR,
+                                        .nr = NR,
+                                        .k_per_unit = 1,
+                                        .tile = tile,
+                                        .run = run_rounded,
+                                        .transpose = transpose};

@@ -1,0 +1,78 @@
+/* matmul_internal.h - what one register kernel of the matrix product looks like.
+ *
+ * A product C[m, n] = A[m, k] B[k, n] is cut into tiles of C, and k into blocks. For each block
+ * both operands are copied ("packed") into the layout that the kernel reads with plain loads:
+ *
+ *   A  [rows][FC_GEMM_UNITS]        row by row; the kernel broadcasts one unit of each row
+ *   B  [panels][units][nr]          nr columns side by side; the kernel loads them as vectors
+ *
+ * A unit is 32 bits wide: one float32 of k, or two neighbouring bf16 of k. So float32 and bf16
+ * products share every layout, and a block is FC_GEMM_UNITS units deep in both. That number is
+ * part of the result (each block is one chain of fused multiply-adds, and the blocks are added
+ * in order), so it is the same for every kernel.
+ *
+ * A new kernel is one file that fills one fc_gemm and one row in backend.c.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_TENSOR_CPU_MATMUL_INTERNAL_H
+#define FC_TENSOR_CPU_MATMUL_INTERNAL_H
+
+#include "tensor/backend.h"
+
+enum {
+    FC_GEMM_UNITS = 384, /* depth of a k block */
+    FC_GEMM_ROWS = 112,  /* rows of A packed at a time: a whole number of 14s and 16s */
+    FC_GEMM_COLS = 384,  /* columns of B packed at a time */
+    FC_GEMM_RUN = 128,   /* longest piece of a row on its way through a transposition */
+    FC_GEMM_MAX_NR = 32, /* largest nr; nr divides it */
+    FC_GEMM_MAX_MR = 16, /* largest mr */
+    FC_GEMM_SQUARE = 16  /* side of the squares that are transposed */
+};
+
+typedef struct fc_gemm {
+    const char *name;
+    int64_t mr, nr;     /* largest tile; nr is 16 or 32 */
+    int64_t k_per_unit; /* 1: float32, 2: pairs of bf16 */
+
+    /* c[n_rows, nr] = A B, or += when accumulate, over n_units of k. n_rows is 1 .. mr.
+     * a: [n_rows][FC_GEMM_UNITS], b: [n_units][nr]; b is 64-byte aligned. */
+    void (*tile)(float *c, int64_t c_row, const void *a, const void *b, int64_t n_units,
+                 int64_t n_rows, bool accumulate);
+
+    /* n adjacent elements of a matrix as the kernel's element type, adjacent. */
+    void (*run)(void *to, const void *from, fc_dtype dtype, int64_t n);
+
+    /* Two runs, element by element as pairs: to[i] = (even[i], odd[i]); odd may be NULL for
+     * zeros. Only where k_per_unit is 2. */
+    void (*pair_run)(void *to, const void *even, const void *odd, fc_dtype dtype,
+                     int64_t n);
+
+    /* to[j][i] = from[i][j] of 16 x 16 units; strides in units, rows of both aligned to 4. */
+    void (*transpose)(void *to, int64_t to_row, const void *from, int64_t from_row);
+} fc_gemm;
+
+/* One operand seen from the packing side: r counts rows of A or columns of B, k the sum. */
+typedef struct fc_gemm_operand {
+    const unsigned char *data;
+    fc_dtype dtype;
+    int64_t r_bytes, k_bytes; /* strides */
+} fc_gemm_operand;
+
+/* Packs r0 .. r0+n_r-1 by k0 .. k0+n_k-1. lines: scratch of FC_GEMM_LINES floats. */
+enum { FC_GEMM_LINES = 3 * FC_GEMM_SQUARE * FC_GEMM_RUN };
+void fc_gemm_pack_a(const fc_gemm *gemm, float *to, const fc_gemm_operand *from,
+                    int64_t r0, int64_t n_r, int64_t k0, int64_t n_k, float *lines);
+void fc_gemm_pack_b(const fc_gemm *gemm, float *to, const fc_gemm_operand *from,
+                    int64_t r0, int64_t n_r, int64_t k0, int64_t n_k, float *lines);
+
+/* C[m, n] (+)= packed A times packed B, m <= FC_GEMM_ROWS, n <= FC_GEMM_COLS. */
+void fc_gemm_block(const fc_gemm *gemm, float *c, int64_t c_row, const float *a,
+                   const float *b, int64_t m, int64_t n, int64_t n_units,
+                   bool accumulate);
+
+extern const fc_gemm fc_gemm_ref, fc_gemm_ref_rounded;
+extern const fc_gemm fc_gemm_avx2, fc_gemm_avx2_rounded;
+extern const fc_gemm fc_gemm_avx512, fc_gemm_avx512_rounded;
+extern const fc_gemm fc_gemm_avx512bf16;
+
+#endif

@@ -1,0 +1,130 @@
+/* rowops_internal.h - how rowops_*.c are written so that three compilations agree bit for bit.
+ *
+ * Each of those files is compiled with FC_ISA = ref, avx2 and avx512 and flags to match, and
+ * exports one function per instruction set, which enters its operations in the table.
+ *
+ * Elementwise loops are plain C that compilers vectorise. Sums over a row are spelled on 16
+ * lanes, which are one register, two, or four as the machine has them. Every step is exactly
+ * rounded (+ - * / sqrt fma), so the width in hardware cannot show in a result.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_TENSOR_CPU_ROWOPS_INTERNAL_H
+#define FC_TENSOR_CPU_ROWOPS_INTERNAL_H
+
+#include <math.h>
+#include <string.h>
+
+#include "base/par.h"
+#include "tensor/cpu/cpu_internal.h"
+#include "tensor/cpu/math_internal.h"
+
+/* FC_ROWOPS(norm) is fc_rowops_norm_avx2 in the avx2 compilation. */
+#define FC_ROWOPS_PASTE(group, isa)  fc_rowops_##group##_##isa
+#define FC_ROWOPS_EXPAND(group, isa) FC_ROWOPS_PASTE(group, isa)
+#define FC_ROWOPS(group)             FC_ROWOPS_EXPAND(group, FC_ISA)
+
+#define FC_ROWOPS_DECLARE(isa)              \
+    void fc_rowops_norm_##isa(fc_cpu *cpu); \
+    void fc_rowops_elem_##isa(fc_cpu *cpu); \
+    void fc_rowops_sae_##isa(fc_cpu *cpu);  \
+    void fc_rowops_attention_##isa(fc_cpu *cpu);
+FC_ROWOPS_DECLARE(ref)
+FC_ROWOPS_DECLARE(avx2)
+FC_ROWOPS_DECLARE(avx512)
+
+/* Before a loop whose iterations are independent although two of its arrays may be the same. */
+#if defined(__clang__)
+#    define FC_EACH _Pragma("clang loop vectorize(assume_safety)")
+#else
+#    define FC_EACH _Pragma("GCC ivdep")
+#endif
+
+/* Elements that one chunk of a parallel loop works on: 64 KiB of each array. */
+enum { FC_CHUNK = 16384 };
+
+static inline int64_t fc_rows_per_chunk(int64_t d)
+{
+    return fc_max(1, FC_CHUNK / fc_max(d, 1));
+}
+
+/* 16 partial results of a row, lane i % 16 for element i. */
+typedef float fc_lanes __attribute__((vector_size(64)));
+
+static inline void fc_lanes_dot(fc_lanes *lanes, const float *x, const float *y)
+{
+    for (int l = 0; l < 16; l++) (*lanes)[l] = fmaf(x[l], y[l], (*lanes)[l]);
+}
+
+static inline void fc_lanes_sum(fc_lanes *lanes, const float *x)
+{
+    for (int l = 0; l < 16; l++) (*lanes)[l] = (*lanes)[l] + x[l];
+}
+
+static inline void fc_lanes_max(fc_lanes *lanes, const float *x)
+{
+    for (int l = 0; l < 16; l++) (*lanes)[l] = x[l] > (*lanes)[l] ? x[l] : (*lanes)[l];
+}
+
+/* 16 -> 8 -> 4 -> 2 -> 1, the upper half added to the lower. */
+static inline float fc_lanes_fold(const fc_lanes *lanes)
+{
+    float part[16];
+    memcpy(part, lanes, sizeof part);
+    for (int half = 8; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) part[l] += part[l + half];
+    return part[0];
+}
+
+/* The last elements of a row, n < 16, with `fill` behind them. */
+static inline void fc_lanes_rest(float rest[16], const float *x, int64_t n, float fill)
+{
+    for (int64_t l = 0; l < 16; l++) rest[l] = l < n ? x[l] : fill;
+}
+
+static inline float fc_row_dot(const float *x, const float *y, int64_t n)
+{
+    fc_lanes lanes = {0};
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) fc_lanes_dot(&lanes, x + i, y + i);
+    if (i < n) {
+        float x_rest[16], y_rest[16];
+        fc_lanes_rest(x_rest, x + i, n - i, 0.0f);
+        fc_lanes_rest(y_rest, y + i, n - i, 0.0f);
+        fc_lanes_dot(&lanes, x_rest, y_rest);
+    }
+    return fc_lanes_fold(&lanes);
+}
+
+static inline float fc_row_sum(const float *x, int64_t n)
+{
+    fc_lanes lanes = {0};
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) fc_lanes_sum(&lanes, x + i);
+    if (i < n) {
+        float rest[16];
+        fc_lanes_rest(rest, x + i, n - i, 0.0f);
+        fc_lanes_sum(&lanes, rest);
+    }
+    return fc_lanes_fold(&lanes);
+}
+
+/* The largest element; `least` where the row is empty or has nothing above it. NaN is passed
+ * over. */
+static inline float fc_row_max(const float *x, int64_t n, float least)
+{
+    fc_lanes lanes;
+    for (int l = 0; l < 16; l++) lanes[l] = least;
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) fc_lanes_max(&lanes, x + i);
+    if (i < n) {
+        float rest[16];
+        fc_lanes_rest(rest, x + i, n - i, least);
+        fc_lanes_max(&lanes, rest);
+    }
+    float part[16], largest = least;
+    memcpy(part, &lanes, sizeof part);
+    for (int l = 0; l < 16; l++) largest = part[l] > largest ? part[l] : largest;
+    return largest;
+}
+
+#endif
