@@ -122,6 +122,7 @@ fc_status fc_backend_open(fc_backend **be, const char *cpu, fc_err *err)
     choose_bf16(state, isa);
     state->ops.name = isa->name;
     state->ops.matmul = fc_cpu_matmul;
+    state->ops.attention = fc_cpu_attention;
     for (size_t i = 0; i < FC_LEN(isa->rowops); i++) isa->rowops[i](state);
     made->ops = &state->ops;
     made->state = state;

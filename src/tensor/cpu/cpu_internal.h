@@ -11,7 +11,7 @@
 enum {
     FC_SCRATCH_A = FC_GEMM_ROWS * FC_GEMM_UNITS,
     FC_SCRATCH_B = FC_GEMM_COLS * FC_GEMM_UNITS + FC_GEMM_SQUARE * FC_GEMM_MAX_NR,
-    FC_SCRATCH_ATTENTION = 3 * FC_SCRATCH_A,
+    FC_SCRATCH_ATTENTION = 2 * FC_SCRATCH_A,
     FC_SCRATCH = FC_SCRATCH_A + FC_SCRATCH_B + FC_GEMM_LINES + FC_SCRATCH_ATTENTION
 };
 
@@ -19,8 +19,19 @@ typedef struct fc_scratch {
     float *a, *b, *lines, *attention;
 } fc_scratch;
 
+/* One block of keys in attention.c. Row r is a query at position + r / rows_per_position,
+ * counted from the first key of the block; it sees keys up to there, the last `window` of them
+ * (0 = all). scores: [n_rows][FC_GEMM_UNITS], become weights; z: [n_rows, d], max, sum: [n_rows],
+ * brought up to date. */
+typedef struct fc_softmax_block {
+    float *scores, *z, *max, *sum;
+    int64_t n_rows, n_keys, d, rows_per_position, position, window;
+    float scale;
+} fc_softmax_block;
+
 typedef struct fc_cpu {
     fc_ops ops;
+    void (*softmax)(const fc_softmax_block *block);
     const fc_gemm *gemm[2]; /* by fc_precision */
     bool prefers_bf16;
     int n_workers;
@@ -42,5 +53,8 @@ static inline fc_scratch fc_cpu_scratch(const fc_cpu *cpu, int worker)
 
 void fc_cpu_matmul(fc_backend *be, float *c, int64_t c_row, fc_mat a, fc_mat b,
                    fc_precision precision, bool accumulate);
+
+void fc_cpu_attention(fc_backend *be, float *z, const float *q, const float *k,
+                      const float *v, fc_ragged seqs, fc_attention shape);
 
 #endif
