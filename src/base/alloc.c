@@ -50,7 +50,10 @@ static fc_status take(void **p, int64_t n, size_t size, const char *what, fc_err
 {
     size_t bytes = 0;
     *p = NULL;
-    if (fc_bytes(n, size, &bytes, err) != FC_OK) return fc_fail_in(err, "%s", what);
+    if (fc_bytes(n, size, &bytes, NULL) != FC_OK)
+        return fc_fail(err, FC_NOMEM,
+                       "%s: %" PRId64 " elements of %zu bytes are not a possible size",
+                       what, n, size);
     atomic_fetch_add(&n_allocations, 1);
     if (!is_fault_due())
         *p = aligned_alloc(ALIGNMENT, (bytes / ALIGNMENT + 1) * ALIGNMENT);
