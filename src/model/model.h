@@ -1,0 +1,48 @@
+/* model.h - a Gemma 3 text model: load a checkpoint, run it on ragged batches, with hooks.
+ *
+ * Weights stay in the mapped safetensors files; products read them where they lie, so a model
+ * costs no memory beyond the file's pages and the norm gains. One layer is written once and serves
+ * every size. Nothing after the last hook's tensor is computed.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_MODEL_MODEL_H
+#define FC_MODEL_MODEL_H
+
+#include "model/hook.h"
+#include "tensor/backend.h"
+
+typedef struct fc_model fc_model;
+
+/* dir: a Hugging Face checkpoint (config.json, model.safetensors or its index with shards).
+ * Checks every tensor's name, shape and type before returning. */
+fc_status fc_model_load(fc_model **model, const char *dir, fc_err *err);
+void fc_model_close(fc_model *model);
+const fc_gemma_config *fc_model_config(const fc_model *model);
+const char *fc_model_dir(const fc_model *model);
+
+/* XXH3 over config.json and the headers and sizes of the weight files, hex: tells two models apart
+ * in milliseconds (a store remembers it). */
+const char *fc_model_fingerprint(const fc_model *model);
+
+/* A batch of whole sequences, packed one after the other. */
+typedef struct fc_batch {
+    const int32_t *id; /* [begin[n_seqs]] token ids, each < n_vocab (checked) */
+    fc_ragged seqs;
+} fc_batch;
+
+typedef enum fc_precision_choice { FC_AUTO_PRECISION, FC_F32_PRECISION, FC_BF16_PRECISION } fc_precision_choice;
+#define FC_PRECISION_CHOICES "auto|f32|bf16"
+
+/* Activation buffers for up to max_tokens tokens a call. The backend is borrowed. */
+typedef struct fc_runner fc_runner;
+fc_status fc_runner_new(fc_runner **runner, const fc_model *model, fc_backend *be,
+                        fc_precision_choice precision, int64_t max_tokens, fc_err *err);
+void fc_runner_free(fc_runner *runner);
+fc_precision fc_runner_precision(const fc_runner *runner);
+
+/* Runs the batch up to the last hook's tensor and calls the hooks as their tensors are made
+ * (in order of computation; hooks at one point in the order given). A hook's failure ends the run
+ * with its status. Logits are computed only for a hook on lm_head. Ids out of range fail. */
+fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks, int64_t n_hooks, fc_err *err);
+
+#endif
