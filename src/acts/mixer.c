@@ -40,7 +40,7 @@ struct fc_mixer {
 
 int64_t fc_mixer_batches(int64_t n_rows, int64_t batch_size, bool drop_last)
 {
-    return drop_last ? n_rows / batch_size : fc_ceil_div(n_rows, batch_size);
+    return n_rows / batch_size + (!drop_last && n_rows % batch_size != 0);
 }
 
 /* --- the thread --------------------------------------------------------------------------- */
@@ -110,7 +110,8 @@ static fc_status check(const fc_mixer *mixer, fc_err *err)
     const fc_mixer_config *const config = &mixer->config;
     if (mixer->normaliser->d != mixer->d)
         return fc_fail(err, FC_MISMATCH,
-                       "the activations have width %" PRId64 ", the normalisation %" PRId64,
+                       "the activations have width %" PRId64
+                       ", the normalisation %" PRId64,
                        mixer->d, mixer->normaliser->d);
     if (mixer->n_batches < 1)
         return fc_fail(err, FC_USAGE,
@@ -118,8 +119,8 @@ static fc_status check(const fc_mixer *mixer, fc_err *err)
                        mixer->n_rows, config->batch_size);
     if (config->epoch < 0 || config->index < 0 || config->index >= mixer->n_batches)
         return fc_fail(err, FC_USAGE,
-                       "cannot begin at epoch %" PRId64 ", batch %" PRId64 ": an epoch has %" PRId64
-                       " batches",
+                       "cannot begin at epoch %" PRId64 ", batch %" PRId64
+                       ": an epoch has %" PRId64 " batches",
                        config->epoch, config->index, mixer->n_batches);
     return FC_OK;
 }
@@ -127,8 +128,10 @@ static fc_status check(const fc_mixer *mixer, fc_err *err)
 static fc_status allocate(fc_mixer *mixer, fc_err *err)
 {
     const int64_t n = FC_MIXER_SLOTS * mixer->config.batch_size;
-    FC_TRY(fc_alloc(&mixer->order, mixer->n_rows, sizeof *mixer->order, "the order of rows", err));
-    FC_TRY(fc_alloc(&mixer->x, n, (size_t)mixer->d * sizeof *mixer->x, "batches of rows", err));
+    FC_TRY(fc_alloc(&mixer->order, mixer->n_rows, sizeof *mixer->order,
+                    "the order of rows", err));
+    FC_TRY(fc_alloc(&mixer->x, n, (size_t)mixer->d * sizeof *mixer->x, "batches of rows",
+                    err));
     FC_TRY(fc_alloc(&mixer->norm, n, sizeof *mixer->norm, "norms of rows", err));
     return fc_alloc(&mixer->row, n, sizeof *mixer->row, "numbers of rows", err);
 }
@@ -140,13 +143,15 @@ static fc_status start(fc_mixer *mixer, fc_err *err)
     pthread_cond_init(&mixer->has_batch, NULL);
     mixer->has_mutex = true;
     errno = pthread_create(&mixer->thread, NULL, run, mixer);
-    if (errno != 0) return fc_fail_errno(err, "cannot start the thread that prepares batches");
+    if (errno != 0)
+        return fc_fail_errno(err, "cannot start the thread that prepares batches");
     mixer->has_thread = true;
     return FC_OK;
 }
 
-fc_status fc_mixer_new(fc_mixer **created, const fc_store *store, const fc_normaliser *normaliser,
-                       const fc_mixer_config *config, fc_err *err)
+fc_status fc_mixer_new(fc_mixer **created, const fc_store *store,
+                       const fc_normaliser *normaliser, const fc_mixer_config *config,
+                       fc_err *err)
 {
     if (config->batch_size < 1)
         return fc_fail(err, FC_USAGE, "batch size is %" PRId64 ", expected 1 or more",
@@ -159,7 +164,8 @@ fc_status fc_mixer_new(fc_mixer **created, const fc_store *store, const fc_norma
     mixer->config = *config;
     mixer->n_rows = fc_store_rows(store);
     mixer->d = fc_store_info_of(store)->d;
-    mixer->n_batches = fc_mixer_batches(mixer->n_rows, config->batch_size, config->drop_last);
+    mixer->n_batches =
+        fc_mixer_batches(mixer->n_rows, config->batch_size, config->drop_last);
     FC_TRY_GOTO(check(mixer, err));
     mixer->config.batch_size = fc_min(config->batch_size, mixer->n_rows);
     FC_TRY_GOTO(allocate(mixer, err));

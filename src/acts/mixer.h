@@ -18,10 +18,11 @@
 enum { FC_MIXER_SLOTS = 3 };
 
 typedef struct fc_mixer_config {
-    int64_t batch_size;   /* rows, >= 1 */
+    int64_t batch_size; /* rows, >= 1 */
     uint64_t seed;
-    bool drop_last;       /* leave a short last batch out */
-    int64_t epoch, index; /* where to begin: index < fc_mixer_batches; both 0 for a new run */
+    bool drop_last; /* leave a short last batch out */
+    int64_t epoch,
+        index; /* where to begin: index < fc_mixer_batches; both 0 for a new run */
 } fc_mixer_config;
 
 typedef struct fc_mixed_batch {
@@ -39,8 +40,9 @@ int64_t fc_mixer_batches(int64_t n_rows, int64_t batch_size, bool drop_last);
 
 /* Starts the thread. Store and normaliser are borrowed until fc_mixer_free. Fails when the store
  * has no batch, or the place to begin is not one. */
-fc_status fc_mixer_new(fc_mixer **mixer, const fc_store *store, const fc_normaliser *normaliser,
-                       const fc_mixer_config *config, fc_err *err);
+fc_status fc_mixer_new(fc_mixer **mixer, const fc_store *store,
+                       const fc_normaliser *normaliser, const fc_mixer_config *config,
+                       fc_err *err);
 
 /* Waits for the next batch, epoch after epoch without end. Borrowed until the next call on this
  * mixer; one caller at a time. */

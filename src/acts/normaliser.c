@@ -24,10 +24,12 @@ fc_status fc_normaliser_init(fc_normaliser *normaliser, fc_norm_kind kind, int64
     *normaliser = (fc_normaliser){0};
     fc_normaliser made = {.kind = kind, .d = d};
     if (d < 1)
-        return fc_fail(err, FC_FORMAT, "normalisation: width %" PRId64 ", expected 1 or more", d);
+        return fc_fail(err, FC_FORMAT,
+                       "normalisation: width %" PRId64 ", expected 1 or more", d);
     if (kind == FC_NORM_CENTER_SCALE) {
         if (!isfinite(norm) || norm <= 0)
-            return fc_fail(err, FC_FORMAT, "normalisation: norm is %g, expected a number above 0",
+            return fc_fail(err, FC_FORMAT,
+                           "normalisation: norm is %g, expected a number above 0",
                            (double)norm);
         made.norm = norm;
     }
@@ -48,7 +50,8 @@ fc_status fc_normaliser_of_store(fc_normaliser *normaliser, fc_norm_kind kind,
     if (kind != FC_NORM_NONE && fc_store_mean(store) == NULL)
         return fc_fail(err, FC_MISMATCH,
                        "the activation store is unfinished: its mean is not known yet");
-    return fc_normaliser_init(normaliser, kind, d, fc_store_mean(store), (float)norm, err);
+    return fc_normaliser_init(normaliser, kind, d, fc_store_mean(store), (float)norm,
+                              err);
 }
 
 void fc_normaliser_deinit(fc_normaliser *normaliser)
@@ -69,7 +72,8 @@ static float row_norm(const float *x, int64_t d)
     return (float)sqrt(lane[0]);
 }
 
-void fc_normalise(const fc_normaliser *normaliser, float *y, const float *x, float *norm, int64_t n)
+void fc_normalise(const fc_normaliser *normaliser, float *y, const float *x, float *norm,
+                  int64_t n)
 {
     const int64_t d = normaliser->d;
     FC_ASSERT(d > 0);
@@ -81,7 +85,8 @@ void fc_normalise(const fc_normaliser *normaliser, float *y, const float *x, flo
             float *const to = y + i * d;
             const float *const from = x + i * d;
             for (int64_t j = 0; j < d; j++) to[j] = from[j] - normaliser->mean[j];
-            divisor = normaliser->kind == FC_NORM_CENTER_UNIT ? row_norm(to, d) : normaliser->norm;
+            divisor = normaliser->kind == FC_NORM_CENTER_UNIT ? row_norm(to, d)
+                                                              : normaliser->norm;
             if (divisor != 0)
                 for (int64_t j = 0; j < d; j++) to[j] /= divisor;
         }
@@ -89,7 +94,8 @@ void fc_normalise(const fc_normaliser *normaliser, float *y, const float *x, flo
     }
 }
 
-void fc_denormalise(const fc_normaliser *normaliser, float *y, const float *norm, int64_t n)
+void fc_denormalise(const fc_normaliser *normaliser, float *y, const float *norm,
+                    int64_t n)
 {
     const int64_t d = normaliser->d;
     if (normaliser->kind == FC_NORM_NONE) return;

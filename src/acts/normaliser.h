@@ -15,7 +15,11 @@
 
 #include "acts/store.h"
 
-typedef enum fc_norm_kind { FC_NORM_NONE, FC_NORM_CENTER_UNIT, FC_NORM_CENTER_SCALE } fc_norm_kind;
+typedef enum fc_norm_kind {
+    FC_NORM_NONE,
+    FC_NORM_CENTER_UNIT,
+    FC_NORM_CENTER_SCALE
+} fc_norm_kind;
 #define FC_NORM_CHOICES "none|center_unit|center_scale"
 
 typedef struct fc_normaliser { /* {.d = d} is a ready `none` */
@@ -39,9 +43,11 @@ void fc_normaliser_deinit(fc_normaliser *normaliser); /* back to {0} */
  * x - mean and the division in float32; the sum of squares in double, lane j % 8 in ascending j,
  * lanes folded 8 -> 4 -> 2 -> 1. Rows are independent: any number of callers and any batch give
  * the same bytes. Runs on the calling thread. */
-void fc_normalise(const fc_normaliser *normaliser, float *y, const float *x, float *norm, int64_t n);
+void fc_normalise(const fc_normaliser *normaliser, float *y, const float *x, float *norm,
+                  int64_t n);
 
 /* The way back, in place: y[i] = y[i] * norm[i] + mean. */
-void fc_denormalise(const fc_normaliser *normaliser, float *y, const float *norm, int64_t n);
+void fc_denormalise(const fc_normaliser *normaliser, float *y, const float *norm,
+                    int64_t n);
 
 #endif

@@ -1,0 +1,55 @@
+/* collect_config.c - the settings of `facet collect`, one row each.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "acts/harvest.h"
+
+void fc_collect_defaults(fc_collect_config *config)
+{
+    *config = (fc_collect_config){.max_length = 128,
+                                  .split = FC_SPLIT_LINE,
+                                  .overflow = FC_OVERFLOW_TRUNCATE,
+                                  .text_format = FC_TEXT_AUTO,
+                                  .precision = FC_AUTO_PRECISION,
+                                  .batch_tokens = 1024,
+                                  .shard_rows = 65536};
+    memcpy(config->field, "text", sizeof "text");
+}
+
+#define ROW(member) offsetof(fc_collect_config, member)
+
+static const fc_field fields[] = {
+    {"model", FC_FIELD_TEXT, ROW(model), 0, 0, NULL, "DIR",
+     "Gemma 3 checkpoint: folder with config.json, safetensors, tokenizer.json"},
+    {"hook", FC_FIELD_TEXT, ROW(hook), 0, 0, NULL, "NAME",
+     "module whose output is collected, such as model.layers.25.mlp.down_proj"},
+    {"tokens", FC_FIELD_I64, ROW(tokens), 0, 4294967295.0, NULL, "N",
+     "activations to collect; 0 takes all that the text gives"},
+    {"max-length", FC_FIELD_I64, ROW(max_length), 2, 1048576, NULL, "N",
+     "longest sequence in tokens, <bos> included"},
+    {"split", FC_FIELD_CHOICE, ROW(split), 0, 0, FC_SPLIT_CHOICES, "WHERE",
+     "what makes one document of the text"},
+    {"overflow", FC_FIELD_CHOICE, ROW(overflow), 0, 0, FC_OVERFLOW_CHOICES, "HOW",
+     "tokens beyond max-length: drop them, or go on in a further sequence"},
+    {"text-format", FC_FIELD_CHOICE, ROW(text_format), 0, 0, FC_TEXT_FORMAT_CHOICES,
+     "FORMAT", "form of the text files; auto goes by name, then content"},
+    {"field", FC_FIELD_TEXT, ROW(field), 0, 0, NULL, "NAME",
+     "member of a JSON lines record that holds the text"},
+    {"dtype", FC_FIELD_CHOICE, ROW(dtype), 0, 0, FC_COLLECT_DTYPE_CHOICES, "TYPE",
+     "how activations are stored; bf16 takes half the space"},
+    {"precision", FC_FIELD_CHOICE, ROW(precision), 0, 0, FC_PRECISION_CHOICES, "P",
+     "operands of the model's matrix products"},
+    {"batch-tokens", FC_FIELD_I64, ROW(batch_tokens), 1, 1048576, NULL, "N",
+     "tokens in one forward pass; changes speed and memory, not the result"},
+    {"shard-rows", FC_FIELD_I64, ROW(shard_rows), 1, 4294967295.0, NULL, "N",
+     "activations in one file; this many are redone after an interruption"},
+    {"allow-fewer", FC_FIELD_BOOL, ROW(allow_fewer), 0, 0, NULL, NULL,
+     "take what there is when the text gives fewer tokens than asked"},
+};
+
+const fc_field *fc_collect_fields(int64_t *n)
+{
+    *n = (int64_t)FC_LEN(fields);
+    return fields;
+}

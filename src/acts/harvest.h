@@ -1,0 +1,44 @@
+/* harvest.h - corpus through model into a store: `facet collect`.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_ACTS_HARVEST_H
+#define FC_ACTS_HARVEST_H
+
+#include "acts/store.h"
+#include "base/fields.h"
+#include "model/model.h"
+#include "text/sequences.h"
+
+#define FC_COLLECT_DTYPE_CHOICES "bf16|f32"
+
+typedef struct fc_collect_config {
+    char model[FC_FIELD_TEXT_MAX]; /* checkpoint folder */
+    char hook[FC_FIELD_TEXT_MAX];
+    int64_t tokens;                   /* rows wanted; 0 = all there are */
+    int64_t max_length;               /* tokens a sequence, bos included */
+    int split, overflow, text_format; /* fc_split, fc_overflow, fc_text_format */
+    char field[FC_FIELD_TEXT_MAX];    /* JSON lines member */
+    int dtype;                        /* how rows are stored: FC_COLLECT_DTYPE_CHOICES */
+    int precision;                    /* fc_precision_choice */
+    int64_t batch_tokens;             /* tokens a forward pass */
+    int64_t shard_rows;
+    bool allow_fewer; /* corpus shorter than `tokens`: take what there is */
+} fc_collect_config;
+
+void fc_collect_defaults(fc_collect_config *config);
+const fc_field *fc_collect_fields(int64_t *n);
+
+typedef struct fc_collect_result {
+    int64_t n_rows, n_docs, n_tokens_run; /* tokens_run: bos included, this process */
+    double seconds;
+    fc_precision precision;
+} fc_collect_result;
+
+/* Fills out_dir, or continues it. Paths are text files, "-" = stdin (which cannot be continued).
+ * Fewer tokens in the corpus than asked: fails and says how many there are, unless allow_fewer.
+ * On Ctrl-C: FC_CANCELLED after the running batch, complete shards stay. */
+fc_status fc_collect(const fc_collect_config *config, const char *const *paths,
+                     int64_t n_paths, fc_backend *be, const char *out_dir,
+                     fc_collect_result *result, fc_err *err);
+
+#endif

@@ -1,0 +1,251 @@
+/* store_reader.c - opens a store: maps its shards, checks them, and reads rows from them.
+ *
+ *   row r    shard r / rows_per_shard, row r % rows_per_shard of it (all but the last are full)
+ *
+ * Everything is mapped once and stays in the page cache; a gather of random rows is a copy with
+ * widening. Files are hostile: names, shapes and sizes are checked against meta.json before any
+ * row is touched, and the rows' bytes mean nothing beyond numbers.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "acts/store_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+struct fc_store {
+    char dir[FC_PATH_MAX];
+    fc_store_state state;
+    json_t *meta;
+    fc_shard *shard; /* [state.n_shards] */
+    fc_store_stats stats;
+    fc_doc_list docs;
+    bool has_docs;
+};
+
+/* --- one shard ---------------------------------------------------------------------------- */
+
+fc_status fc_store_check_file(const char *path, int64_t n_bytes, const char *hash,
+                              bool is_verified, fc_err *err)
+{
+    const int64_t found = fc_file_size(path);
+    if (found < 0)
+        return fc_fail(err, FC_FORMAT, "%s: the file is missing from the store", path);
+    if (n_bytes >= 0 && found != n_bytes)
+        return fc_fail(
+            err, FC_FORMAT,
+            "%s: %" PRId64 " bytes, but meta.json says %" PRId64 ": the file is %s", path,
+            found, n_bytes, found < n_bytes ? "cut short" : "another one");
+    if (!is_verified) return FC_OK;
+    char hex[FC_HASH_HEX];
+    FC_TRY(fc_hash_file(path, hex, err));
+    if (strcmp(hex, hash) == 0) return FC_OK;
+    return fc_fail(err, FC_FORMAT,
+                   "%s: the checksum is %s, but meta.json says %s: the file is damaged",
+                   path, hex, hash);
+}
+
+static fc_status find_column(const fc_safetensors *file, const char *name, int64_t n_rows,
+                             const uint8_t **data, fc_err *err)
+{
+    const fc_tensor *tensor = NULL;
+    FC_TRY(fc_safetensors_need(file, name, FC_I32, 1, &n_rows, &tensor, err));
+    *data = tensor->data;
+    return FC_OK;
+}
+
+static fc_status find_tensors(fc_shard *shard, const fc_store_info *info, int64_t n_rows,
+                              fc_err *err)
+{
+    const int64_t shape[2] = {n_rows, info->d};
+    const fc_tensor *x = NULL;
+    FC_TRY(
+        fc_safetensors_need(shard->file, "activations", info->dtype, 2, shape, &x, err));
+    shard->x = x->data;
+    FC_TRY(find_column(shard->file, "token_ids", n_rows, &shard->token, err));
+    FC_TRY(find_column(shard->file, "doc_ids", n_rows, &shard->doc, err));
+    return find_column(shard->file, "positions", n_rows, &shard->position, err);
+}
+
+fc_status fc_shard_open(fc_shard *shard, const char *dir, const fc_store_state *state,
+                        int64_t i, bool is_verified, fc_err *err)
+{
+    const fc_shard_note *const note = &state->shard[i];
+    fc_shard opened = {0};
+    char path[FC_PATH_MAX];
+    FC_TRY(fc_docs_path(path, dir, i, err));
+    FC_TRY(
+        fc_store_check_file(path, note->n_docs_bytes, note->docs_hash, is_verified, err));
+    FC_TRY(fc_shard_path(path, dir, i, err));
+    FC_TRY(fc_store_check_file(path, note->n_bytes, note->hash, is_verified, err));
+    FC_TRY(fc_safetensors_open(&opened.file, path, err));
+    const fc_status status = find_tensors(&opened, &state->info, note->n_rows, err);
+    if (status != FC_OK) {
+        fc_shard_close(&opened);
+        return status;
+    }
+    *shard = opened;
+    return FC_OK;
+}
+
+void fc_shard_close(fc_shard *shard)
+{
+    fc_safetensors_close(shard->file);
+    *shard = (fc_shard){0};
+}
+
+static int32_t column_at(const uint8_t *column, int64_t i)
+{
+    int32_t value;
+    memcpy(&value, column + (size_t)i * sizeof value, sizeof value);
+    return value;
+}
+
+int32_t fc_shard_last_doc(const fc_shard *shard, int64_t n_rows)
+{
+    return column_at(shard->doc, n_rows - 1);
+}
+
+/* --- the store ---------------------------------------------------------------------------- */
+
+static fc_status check_mean(const fc_store *store, bool is_verified, fc_err *err)
+{
+    char path[FC_PATH_MAX];
+    FC_TRY(fc_path_join(path, store->dir, FC_STORE_MEAN, err));
+    return fc_store_check_file(path, -1, store->state.mean_hash, is_verified, err);
+}
+
+fc_status fc_store_open(fc_store **created, const char *dir, bool is_verified,
+                        bool allow_partial, fc_err *err)
+{
+    fc_store *store = NULL;
+    fc_status status;
+    FC_TRY_GOTO(fc_alloc(&store, 1, sizeof *store, "an activation store", err));
+    FC_TRY_GOTO(fc_path_join(store->dir, NULL, dir, err));
+    FC_TRY_GOTO(fc_store_state_load(&store->state, &store->meta, dir, err));
+    const fc_store_state *const state = &store->state;
+    if (!state->is_complete && !allow_partial)
+        FC_TRY_GOTO(fc_fail(err, FC_MISMATCH,
+                            "%s: the store is unfinished, with %" PRId64 " of %" PRId64
+                            " rows; collect again into it to go on",
+                            dir, state->n_rows, state->info.n_wanted));
+    FC_TRY_GOTO(
+        fc_alloc(&store->shard, state->n_shards, sizeof *store->shard, "shards", err));
+    for (int64_t i = 0; i < state->n_shards; i++)
+        FC_TRY_GOTO(fc_shard_open(&store->shard[i], dir, state, i, is_verified, err));
+    if (state->is_complete) {
+        FC_TRY_GOTO(check_mean(store, is_verified, err));
+        FC_TRY_GOTO(fc_store_stats_load(&store->stats, dir, state->info.d, err));
+    }
+    *created = store;
+    store = NULL;
+done:
+    fc_store_close(store);
+    return status;
+}
+
+void fc_store_close(fc_store *store)
+{
+    if (store == NULL) return;
+    for (int64_t i = 0; store->shard != NULL && i < store->state.n_shards; i++)
+        fc_shard_close(&store->shard[i]);
+    fc_free(store->shard);
+    fc_store_stats_deinit(&store->stats);
+    fc_doc_list_free(&store->docs);
+    fc_store_state_deinit(&store->state);
+    json_decref(store->meta);
+    fc_free(store);
+}
+
+const fc_store_info *fc_store_info_of(const fc_store *store)
+{
+    return &store->state.info;
+}
+
+const json_t *fc_store_meta(const fc_store *store)
+{
+    return store->meta;
+}
+
+int64_t fc_store_rows(const fc_store *store)
+{
+    return store->state.n_rows;
+}
+
+int64_t fc_store_docs(const fc_store *store)
+{
+    return store->state.n_docs;
+}
+
+const float *fc_store_mean(const fc_store *store)
+{
+    return store->stats.mean;
+}
+
+double fc_store_mean_norm(const fc_store *store)
+{
+    return store->stats.mean_norm;
+}
+
+double fc_store_mean_centred_norm(const fc_store *store)
+{
+    return store->stats.mean_centred_norm;
+}
+
+/* --- rows --------------------------------------------------------------------------------- */
+
+void fc_store_read(const fc_store *store, int64_t begin, int64_t n, float *out)
+{
+    const fc_store_info *const info = &store->state.info;
+    const size_t row_bytes = (size_t)info->d * fc_dtype_size(info->dtype);
+    FC_CHECK(begin >= 0 && n >= 0 && n <= store->state.n_rows - begin);
+    while (n > 0) {
+        const int64_t i = begin / info->rows_per_shard, at = begin % info->rows_per_shard;
+        const int64_t n_here = fc_min(n, store->state.shard[i].n_rows - at);
+        const uint8_t *const from = store->shard[i].x + (size_t)at * row_bytes;
+        fc_to_f32(out, from, info->dtype, n_here * info->d);
+        out += n_here * info->d;
+        begin += n_here;
+        n -= n_here;
+    }
+}
+
+void fc_store_gather(const fc_store *store, const uint32_t *row, int64_t n, float *out)
+{
+    const int64_t d = store->state.info.d;
+    for (int64_t i = 0; i < n; i++) fc_store_read(store, row[i], 1, out + i * d);
+}
+
+fc_row fc_store_row(const fc_store *store, int64_t row)
+{
+    FC_CHECK(row >= 0 && row < store->state.n_rows);
+    const int64_t full = store->state.info.rows_per_shard, at = row % full;
+    const fc_shard *const shard = &store->shard[row / full];
+    return (fc_row){.token_id = column_at(shard->token, at),
+                    .doc_id = column_at(shard->doc, at),
+                    .position = column_at(shard->position, at)};
+}
+
+/* --- documents ---------------------------------------------------------------------------- */
+
+fc_status fc_store_doc(fc_store *store, int32_t doc_id, fc_doc *doc, fc_err *err)
+{
+    if (!store->has_docs) {
+        FC_TRY(fc_doc_list_load(&store->docs, store->dir, &store->state, err));
+        store->has_docs = true;
+    }
+    int64_t begin = 0, end = store->docs.n; /* the first id that is not below doc_id */
+    while (begin < end) {
+        const int64_t middle = begin + (end - begin) / 2;
+        if (store->docs.id[middle] < doc_id)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    if (begin == store->docs.n || store->docs.id[begin] != doc_id)
+        return fc_fail(err, FC_FORMAT, "%s: the store has no document %" PRId32,
+                       store->dir, doc_id);
+    *doc = store->docs.doc[begin];
+    return FC_OK;
+}

@@ -1,0 +1,447 @@
+/* store_writer.c - fills a store shard by shard, so that killing it loses one shard at most.
+ *
+ *   append      rows gather in memory, converted, until rows_per_shard are there
+ *   shard full  documents-N.jsonl, shard-N.safetensors, then meta.json, each written beside and
+ *               renamed: the moment meta.json is renamed, the shard belongs to the store
+ *   finish      last shard, mean.safetensors, meta.json with "complete": true
+ *
+ * A whole shard is held in memory, not streamed, because safetensors wants its shape first and
+ * the last shard is short; it is the writer's only large memory. What continues a store starts
+ * from the shards that still have their checksum and removes everything else of ours, so a store
+ * has one history, with or without interruptions, and the same bytes.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "acts/store_internal.h"
+#include "base/alloc.h"
+#include "base/log.h"
+
+enum { MARGIN_BYTES = 16 << 20, ROW_IDS_BYTES = 3 * sizeof(int32_t) };
+
+typedef struct doc_mark { /* a document's line among those not yet written */
+    int32_t id;
+    int64_t end; /* of its line in `lines` */
+} doc_mark;
+
+struct fc_store_writer {
+    char dir[FC_PATH_MAX];
+    fc_store_state state; /* what meta.json says */
+    json_t *meta;         /* the caller's members */
+    int32_t last_doc;     /* of the last row on disk; -1 = none */
+
+    uint8_t *x; /* the shard being filled: [capacity, d] of the store's dtype */
+    int32_t *token, *doc, *position;
+    int64_t n_held, capacity;
+
+    fc_strbuf lines;
+    doc_mark *mark;
+    int64_t n_marks, mark_capacity;
+};
+
+/* --- what is in the folder ---------------------------------------------------------------- */
+
+/* Number in "shard-00012.safetensors", or -1 when `name` is not of that form. */
+static int64_t file_number(const char *name, const char *before, const char *after)
+{
+    const size_t n_before = strlen(before);
+    int64_t number = 0;
+    if (strncmp(name, before, n_before) != 0) return -1;
+    const char *digit = name + n_before;
+    for (; isdigit((unsigned char)*digit) && number < UINT32_MAX; digit++)
+        number = number * 10 + (*digit - '0');
+    return digit - name >= (ptrdiff_t)n_before + 5 && strcmp(digit, after) == 0 ? number
+                                                                                : -1;
+}
+
+/* A file of ours that is not part of the store as `state` has it. */
+static bool is_leftover(const char *name, const fc_store_state *state)
+{
+    char stem[128];
+    const char *const temporary = strstr(name, ".tmp-");
+    const size_t n = temporary != NULL ? (size_t)(temporary - name) : strlen(name);
+    if (n >= sizeof stem) return false;
+    memcpy(stem, name, n);
+    stem[n] = '\0';
+    const int64_t shard = file_number(stem, "shard-", ".safetensors");
+    const int64_t docs = file_number(stem, "documents-", ".jsonl");
+    const bool is_mean = strcmp(stem, FC_STORE_MEAN) == 0;
+    if (temporary != NULL)
+        return shard >= 0 || docs >= 0 || is_mean || strcmp(stem, FC_STORE_META) == 0;
+    return shard >= state->n_shards || docs >= state->n_shards ||
+           (is_mean && !state->is_complete);
+}
+
+/* is_begun: there is a meta.json. Without one, files with our names are not ours to remove. */
+static fc_status clear_leftovers(const fc_store_writer *writer, bool is_begun,
+                                 fc_err *err)
+{
+    fc_names names = {0};
+    fc_status status;
+    FC_TRY_GOTO(fc_dir_list(&names, writer->dir, err));
+    for (int64_t i = 0; i < names.n; i++) {
+        char path[FC_PATH_MAX];
+        if (!is_leftover(names.name[i], &writer->state)) continue;
+        if (!is_begun && strstr(names.name[i], ".tmp-") == NULL)
+            FC_TRY_GOTO(fc_fail(
+                err, FC_MISMATCH,
+                "%s: the folder holds %s, but no meta.json: it is not a store that "
+                "can be continued; name another folder",
+                writer->dir, names.name[i]));
+        FC_TRY_GOTO(fc_path_join(path, writer->dir, names.name[i], err));
+        FC_TRY_GOTO(fc_file_remove(path, err));
+    }
+done:
+    fc_names_free(&names);
+    return status;
+}
+
+/* FC_OK, or what stands in the way of checking; a file that is not what it was is told by *is_sound. */
+static fc_status sort_out(fc_status status, const fc_err *found, bool *is_sound,
+                          fc_err *err)
+{
+    *is_sound = status == FC_OK;
+    if (status != FC_FORMAT && status != FC_MISMATCH)
+        return status == FC_OK ? FC_OK : fc_fail(err, status, "%s", found->text);
+    fc_log(FC_LOG_WARN, "%s; collecting it again", found->text);
+    return FC_OK;
+}
+
+/* Cuts the state back to the shards that are still sound. */
+static fc_status keep_sound(fc_store_writer *writer, fc_err *err)
+{
+    fc_store_state *const state = &writer->state;
+    bool is_sound = true;
+    fc_err found;
+    for (int64_t i = 0; i < state->n_shards && is_sound; i++) {
+        fc_shard shard = {0};
+        const fc_status status =
+            fc_shard_open(&shard, writer->dir, state, i, true, &found);
+        fc_shard_close(&shard);
+        FC_TRY(sort_out(status, &found, &is_sound, err));
+        if (!is_sound) fc_store_state_cut(state, i);
+    }
+    if (!state->is_complete) return FC_OK;
+    char path[FC_PATH_MAX];
+    FC_TRY(fc_path_join(path, writer->dir, FC_STORE_MEAN, err));
+    const fc_status status =
+        fc_store_check_file(path, -1, state->mean_hash, true, &found);
+    FC_TRY(sort_out(status, &found, &is_sound, err));
+    if (!is_sound) fc_store_state_cut(state, state->n_shards);
+    return FC_OK;
+}
+
+/* An unfinished store ends with a short shard when finishing was cut off: it is only kept where
+ * nothing can follow it. */
+static void drop_short_shard(fc_store_state *state)
+{
+    if (state->is_complete || state->n_shards == 0 ||
+        state->n_rows == state->info.n_wanted)
+        return;
+    if (state->shard[state->n_shards - 1].n_rows < state->info.rows_per_shard)
+        fc_store_state_cut(state, state->n_shards - 1);
+}
+
+static fc_status find_last_doc(fc_store_writer *writer, fc_err *err)
+{
+    const fc_store_state *const state = &writer->state;
+    const int64_t i = state->n_shards - 1;
+    fc_shard shard = {0};
+    if (i < 0) return FC_OK;
+    FC_TRY(fc_shard_open(&shard, writer->dir, state, i, false, err));
+    writer->last_doc = fc_shard_last_doc(&shard, state->shard[i].n_rows);
+    fc_shard_close(&shard);
+    return FC_OK;
+}
+
+static fc_status take_over(fc_store_writer *writer, const fc_store_info *info,
+                           fc_err *err)
+{
+    json_t *root = NULL;
+    FC_TRY(fc_store_state_load(&writer->state, &root, writer->dir, err));
+    const fc_status status =
+        fc_store_same_run(&writer->state, root, info, writer->meta, writer->dir, err);
+    json_decref(root);
+    FC_TRY(status);
+    drop_short_shard(&writer->state);
+    FC_TRY(keep_sound(writer, err));
+    drop_short_shard(&writer->state);
+    FC_TRY(find_last_doc(writer, err));
+    writer->state.info = *info; /* the model's path may be spelled another way now */
+    return FC_OK;
+}
+
+/* --- create ------------------------------------------------------------------------------- */
+
+static fc_status check_info(const fc_store_info *info, fc_err *err)
+{
+    FC_CHECK(info->dtype == FC_BF16 || info->dtype == FC_F32);
+    FC_CHECK(info->d >= 1);
+    if (info->rows_per_shard < 1 || info->rows_per_shard > UINT32_MAX)
+        return fc_fail(err, FC_USAGE, "%" PRId64 " rows a shard, expected 1 to %" PRIu32,
+                       info->rows_per_shard, UINT32_MAX);
+    if (info->n_wanted >= 0 && info->n_wanted <= UINT32_MAX) return FC_OK;
+    return fc_fail(err, FC_USAGE, "%" PRId64 " rows wanted, expected 0 to %" PRIu32,
+                   info->n_wanted, UINT32_MAX);
+}
+
+/* For all rows to come; for one shard when their number is not known. */
+static fc_status check_space(const fc_store_writer *writer, fc_err *err)
+{
+    const fc_store_info *const info = &writer->state.info;
+    const int64_t n =
+        info->n_wanted > 0 ? info->n_wanted - writer->state.n_rows : info->rows_per_shard;
+    const size_t row_bytes = (size_t)info->d * fc_dtype_size(info->dtype) + ROW_IDS_BYTES;
+    const double needed = (double)n * (double)row_bytes + MARGIN_BYTES;
+    int64_t n_free = 0;
+    FC_TRY(fc_dir_free_bytes(writer->dir, &n_free, err));
+    if ((double)n_free >= needed) return FC_OK;
+    return fc_fail(err, FC_IO,
+                   "%s: the disk has %.1f GB free, %" PRId64 " rows of width %" PRId64
+                   " as %s need %.1f GB",
+                   writer->dir, (double)n_free / 1e9, n, info->d,
+                   fc_dtype_name(info->dtype), needed / 1e9);
+}
+
+static fc_status allocate(fc_store_writer *writer, fc_err *err)
+{
+    const fc_store_info *const info = &writer->state.info;
+    const size_t row_bytes = (size_t)info->d * fc_dtype_size(info->dtype);
+    int64_t n = info->rows_per_shard;
+    if (info->n_wanted > 0) n = fc_min(n, info->n_wanted);
+    writer->capacity = info->rows_per_shard;
+    FC_TRY(fc_alloc(&writer->x, n, row_bytes, "a shard of activations", err));
+    FC_TRY(fc_alloc(&writer->token, n, sizeof(int32_t), "token ids of a shard", err));
+    FC_TRY(fc_alloc(&writer->doc, n, sizeof(int32_t), "document ids of a shard", err));
+    return fc_alloc(&writer->position, n, sizeof(int32_t), "positions of a shard", err);
+}
+
+static fc_status begin(fc_store_writer *writer, const fc_store_info *info,
+                       const json_t *meta, fc_err *err)
+{
+    char path[FC_PATH_MAX];
+    FC_TRY(check_info(info, err));
+    writer->meta = meta != NULL ? json_deep_copy(meta) : json_object();
+    if (writer->meta == NULL)
+        return fc_fail(err, FC_NOMEM, "no memory for the store's settings");
+    FC_TRY(fc_dir_make(writer->dir, err));
+    FC_TRY(fc_path_join(path, writer->dir, FC_STORE_META, err));
+    const bool is_begun = fc_path_exists(path);
+    writer->state.info = *info;
+    if (is_begun) FC_TRY(take_over(writer, info, err));
+    const bool is_complete = writer->state.is_complete;
+    if (!is_complete) FC_TRY(check_space(writer, err));
+    if (!is_begun) FC_TRY(clear_leftovers(writer, false, err));
+    if (!is_complete)
+        FC_TRY(fc_store_state_save(&writer->state, writer->meta, writer->dir, err));
+    if (is_begun) FC_TRY(clear_leftovers(writer, true, err));
+    return is_complete ? FC_OK : allocate(writer, err);
+}
+
+fc_status fc_store_create(fc_store_writer **created, const char *dir,
+                          const fc_store_info *info, const json_t *meta, int64_t *n_done,
+                          fc_err *err)
+{
+    fc_store_writer *writer = NULL;
+    fc_status status;
+    FC_TRY_GOTO(fc_alloc(&writer, 1, sizeof *writer, "the writer of a store", err));
+    writer->last_doc = -1;
+    FC_TRY_GOTO(fc_path_join(writer->dir, NULL, dir, err));
+    FC_TRY_GOTO(begin(writer, info, meta, err));
+    *n_done = writer->state.n_rows;
+    *created = writer;
+    writer = NULL;
+done:
+    fc_store_writer_close(writer);
+    return status;
+}
+
+bool fc_store_writer_is_complete(const fc_store_writer *writer)
+{
+    return writer->state.is_complete;
+}
+
+int64_t fc_store_writer_docs(const fc_store_writer *writer)
+{
+    return writer->state.n_docs;
+}
+
+void fc_store_writer_close(fc_store_writer *writer)
+{
+    if (writer == NULL) return;
+    fc_store_state_deinit(&writer->state);
+    json_decref(writer->meta);
+    fc_free(writer->x);
+    fc_free(writer->token);
+    fc_free(writer->doc);
+    fc_free(writer->position);
+    fc_strbuf_free(&writer->lines);
+    fc_free(writer->mark);
+    fc_free(writer);
+}
+
+/* --- shards ------------------------------------------------------------------------------- */
+
+static fc_status write_shard(const fc_store_writer *writer, const char *path, fc_err *err)
+{
+    const fc_store_info *const info = &writer->state.info;
+    const int64_t n = writer->n_held;
+    const fc_tensor tensors[] = {
+        {.name = "activations",
+         .dtype = info->dtype,
+         .rank = 2,
+         .shape = {n, info->d},
+         .data = writer->x},
+        {.name = "token_ids",
+         .dtype = FC_I32,
+         .rank = 1,
+         .shape = {n},
+         .data = writer->token},
+        {.name = "doc_ids",
+         .dtype = FC_I32,
+         .rank = 1,
+         .shape = {n},
+         .data = writer->doc},
+        {.name = "positions",
+         .dtype = FC_I32,
+         .rank = 1,
+         .shape = {n},
+         .data = writer->position},
+    };
+    return fc_safetensors_save(path, tensors, (int64_t)FC_LEN(tensors), err);
+}
+
+/* Lines of the documents up to `last`, the document of the shard's last row. */
+static fc_status write_docs(fc_store_writer *writer, const char *path, int32_t last,
+                            fc_shard_note *note, fc_err *err)
+{
+    int64_t n = 0;
+    while (n < writer->n_marks && writer->mark[n].id <= last) n++;
+    const int64_t n_bytes = n > 0 ? writer->mark[n - 1].end : 0;
+    const char *const lines = fc_strbuf_text(&writer->lines);
+    FC_TRY(fc_file_write(path, lines, (size_t)n_bytes, err));
+    fc_hash_bytes(lines, (size_t)n_bytes, note->docs_hash);
+    note->n_docs = n;
+    note->n_docs_bytes = n_bytes;
+
+    const int64_t n_left = writer->n_marks - n;
+    if (n_left > 0) { /* lines and marks of later documents move to the front */
+        memmove(writer->lines.data, lines + n_bytes, (size_t)(writer->lines.n - n_bytes));
+        memmove(writer->mark, writer->mark + n, (size_t)n_left * sizeof *writer->mark);
+    }
+    for (int64_t i = 0; i < n_left; i++) writer->mark[i].end -= n_bytes;
+    writer->lines.n -= n_bytes;
+    writer->n_marks = n_left;
+    return FC_OK;
+}
+
+static fc_status close_shard(fc_store_writer *writer, fc_err *err)
+{
+    char path[FC_PATH_MAX];
+    fc_shard_note note = {.n_rows = writer->n_held};
+    const int32_t last = writer->doc[writer->n_held - 1];
+    const int64_t i = writer->state.n_shards;
+    FC_TRY(fc_docs_path(path, writer->dir, i, err));
+    FC_TRY(write_docs(writer, path, last, &note, err));
+    FC_TRY(fc_shard_path(path, writer->dir, i, err));
+    FC_TRY(write_shard(writer, path, err));
+    FC_TRY(fc_hash_file(path, note.hash, err));
+    note.n_bytes = fc_file_size(path);
+    FC_TRY(fc_store_state_add(&writer->state, &note, err));
+    FC_TRY(fc_store_state_save(&writer->state, writer->meta, writer->dir, err));
+    writer->last_doc = last;
+    writer->n_held = 0;
+    return FC_OK;
+}
+
+/* --- rows and documents ------------------------------------------------------------------- */
+
+static fc_status check_finite(const fc_store_writer *writer, const float *x,
+                              const fc_row *rows, int64_t n, fc_err *err)
+{
+    const int64_t d = writer->state.info.d;
+    for (int64_t i = 0; i < n; i++) {
+        int n_bad = 0;
+        for (int64_t j = 0; j < d; j++) n_bad += isfinite(x[i * d + j]) ? 0 : 1;
+        if (n_bad > 0)
+            return fc_fail(err, FC_FORMAT,
+                           "%s: %d of %" PRId64
+                           " activations are not finite at token %" PRId32
+                           ", position %" PRId32 " of document %" PRId32,
+                           writer->state.info.hook, n_bad, d, rows[i].token_id,
+                           rows[i].position, rows[i].doc_id);
+    }
+    return FC_OK;
+}
+
+static void hold(fc_store_writer *writer, const float *x, const fc_row *rows, int64_t n)
+{
+    const fc_store_info *const info = &writer->state.info;
+    const size_t row_bytes = (size_t)info->d * fc_dtype_size(info->dtype);
+    fc_from_f32(writer->x + (size_t)writer->n_held * row_bytes, info->dtype, x,
+                n * info->d);
+    for (int64_t i = 0; i < n; i++) {
+        writer->token[writer->n_held + i] = rows[i].token_id;
+        writer->doc[writer->n_held + i] = rows[i].doc_id;
+        writer->position[writer->n_held + i] = rows[i].position;
+    }
+    writer->n_held += n;
+}
+
+fc_status fc_store_append(fc_store_writer *writer, const float *x, const fc_row *rows,
+                          int64_t n, fc_err *err)
+{
+    const fc_store_info *const info = &writer->state.info;
+    const int64_t n_now = writer->state.n_rows + writer->n_held;
+    FC_CHECK(!writer->state.is_complete || n == 0);
+    FC_CHECK(info->n_wanted == 0 || n <= info->n_wanted - n_now);
+    if (n > UINT32_MAX - n_now)
+        return fc_fail(err, FC_USAGE, "%s: more than %" PRIu32 " rows", writer->dir,
+                       UINT32_MAX);
+    FC_TRY(check_finite(writer, x, rows, n, err));
+    while (n > 0) {
+        const int64_t n_here = fc_min(n, writer->capacity - writer->n_held);
+        hold(writer, x, rows, n_here);
+        if (writer->n_held == writer->capacity) FC_TRY(close_shard(writer, err));
+        x += n_here * info->d;
+        rows += n_here;
+        n -= n_here;
+    }
+    return FC_OK;
+}
+
+fc_status fc_store_document(fc_store_writer *writer, int32_t doc_id, const fc_doc *doc,
+                            fc_err *err)
+{
+    const int32_t before =
+        writer->n_marks > 0 ? writer->mark[writer->n_marks - 1].id : -1;
+    if (doc_id <= writer->last_doc) return FC_OK; /* on disk since an earlier run */
+    FC_CHECK(doc_id > before);
+    FC_TRY(fc_grow(&writer->mark, &writer->mark_capacity, writer->n_marks + 1,
+                   sizeof *writer->mark, "documents of a shard", err));
+    FC_TRY(fc_doc_line(&writer->lines, doc_id, doc, err));
+    writer->mark[writer->n_marks++] = (doc_mark){doc_id, writer->lines.n};
+    return FC_OK;
+}
+
+fc_status fc_store_finish(fc_store_writer *writer, bool is_short_allowed, fc_err *err)
+{
+    fc_store_state *const state = &writer->state;
+    if (state->is_complete) return FC_OK;
+    const int64_t n = state->n_rows + writer->n_held;
+    if (n == 0)
+        return fc_fail(err, FC_MISMATCH, "%s: no activations to store", writer->dir);
+    if (n < state->info.n_wanted && !is_short_allowed)
+        return fc_fail(err, FC_MISMATCH, "%s: %" PRId64 " rows, expected %" PRId64,
+                       writer->dir, n, state->info.n_wanted);
+    if (writer->n_held > 0) FC_TRY(close_shard(writer, err));
+    char path[FC_PATH_MAX];
+    FC_TRY(fc_store_stats_write(writer->dir, err));
+    FC_TRY(fc_path_join(path, writer->dir, FC_STORE_MEAN, err));
+    FC_TRY(fc_hash_file(path, state->mean_hash, err));
+    state->is_complete = true;
+    return fc_store_state_save(state, writer->meta, writer->dir, err);
+}
