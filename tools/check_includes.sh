@@ -2,8 +2,9 @@
 # Checks the direction of includes: usage: check_includes.sh ROOT
 #
 # In ROOT/src a file may include only headers of its own layer and of layers to the left, a
-# header named *_internal.h only from its own folder, and no two files share a name. The check
-# first runs on small trees that break each rule, to show that it can fail.
+# header named *_internal.h only from its own folder or from one that holds that folder (and puts
+# its parts together), and no two files share a name. The check first runs on small trees that
+# break each rule, to show that it can fail.
 #
 # SPDX-License-Identifier: Apache-2.0
 set -eu

@@ -16,8 +16,10 @@ enum { ALIGNMENT = 64, MIN_CAPACITY = 16 };
 
 static const int64_t MAX_BYTES = (int64_t)1 << 47; /* the address space of a process */
 
+/* Globals by intent, for tests only. NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables) */
 static _Atomic int64_t n_allocations;
 static _Atomic int64_t n_until_fault; /* 0 = never */
+/* NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables) */
 
 int64_t fc_alloc_count(void)
 {

@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#undef fc_fail
+#undef fc_fail_errno
+#undef fc_fail_in
+
 typedef struct status_info {
     const char *word;
     int exit_code;

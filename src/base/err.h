@@ -41,6 +41,12 @@ fc_status fc_fail_errno(fc_err *err, const char *format, ...) FC_PRINTF(2, 3);
 /* Puts "prefix: " before the sentence already in err and returns its status. */
 fc_status fc_fail_in(fc_err *err, const char *format, ...) FC_PRINTF(2, 3);
 
+#if defined(__clang_analyzer__) /* which cannot see that these never return FC_OK */
+#    define fc_fail(err, status, ...) ((void)fc_fail(err, status, __VA_ARGS__), (status))
+#    define fc_fail_errno(err, ...)   ((void)fc_fail_errno(err, __VA_ARGS__), FC_IO)
+#    define fc_fail_in(err, ...)      ((void)fc_fail_in(err, __VA_ARGS__), FC_IO)
+#endif
+
 const char *fc_status_word(fc_status status);
 int fc_status_exit_code(fc_status status);
 

@@ -29,7 +29,8 @@ struct fc_out {
     char temporary[FC_PATH_MAX];
 };
 
-static _Atomic int64_t n_until_fault; /* 0 = never */
+/* For tests only; 0 = never. */
+static _Atomic int64_t n_until_fault; /* NOLINT(*-avoid-non-const-global-variables) */
 
 void fc_write_fail_at(int64_t n)
 {

@@ -21,10 +21,10 @@ struct fc_sha256 {
 };
 
 /* 2 n digits and a zero byte. */
-static void put_hex(const unsigned char *bytes, int n, char *hex)
+static void put_hex(const unsigned char *bytes, size_t n, char *hex)
 {
     static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         hex[2 * i] = digits[bytes[i] >> 4];
         hex[2 * i + 1] = digits[bytes[i] & 15];
     }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-static fc_log_sink sink;
+static fc_log_sink sink; /* NOLINT(*-avoid-non-const-global-variables) */
 
 void fc_log_set_sink(fc_log_sink new_sink)
 {

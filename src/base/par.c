@@ -15,7 +15,8 @@
  * install, and ThreadSanitizer understands it.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* sched_getaffinity: the cores this process may use */
+/* sched_getaffinity: the cores this process may use. NOLINTNEXTLINE(bugprone-reserved-identifier) */
+#define _GNU_SOURCE
 #include "base/par.h"
 
 #include <pthread.h>
@@ -33,8 +34,7 @@ typedef struct job {
     void *ctx;
 } job;
 
-/* The pool is a global by intent: there is one set of cores. */
-static struct pool {
+typedef struct thread_pool {
     pthread_mutex_t in_use; /* held by the thread that runs a loop or changes the pool */
     pthread_mutex_t lock;   /* for the two conditions */
     pthread_cond_t wake, all_left;
@@ -43,18 +43,24 @@ static struct pool {
     _Alignas(64) _Atomic uint64_t open; /* number of the running job, 0 = none */
     _Atomic int n_inside;               /* pool threads that may read the job */
     _Atomic int n_sleeping;
+    _Atomic int n_numbered; /* pool threads that took a number */
     _Atomic bool is_stopping;
     _Atomic int n_threads; /* wanted, with the caller; 0 = not yet known */
     uint64_t n_jobs;
     int n_started; /* pool threads that run */
     bool is_started;
     pthread_t thread[FC_PAR_MAX_THREADS];
-} pool = {.in_use = PTHREAD_MUTEX_INITIALIZER,
-          .lock = PTHREAD_MUTEX_INITIALIZER,
-          .wake = PTHREAD_COND_INITIALIZER,
-          .all_left = PTHREAD_COND_INITIALIZER};
+} thread_pool;
 
-static _Thread_local int current_worker = -1; /* -1 = outside of any chunk */
+/* A global by intent: there is one set of cores.
+ * NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables) */
+static thread_pool pool = {.in_use = PTHREAD_MUTEX_INITIALIZER,
+                           .lock = PTHREAD_MUTEX_INITIALIZER,
+                           .wake = PTHREAD_COND_INITIALIZER,
+                           .all_left = PTHREAD_COND_INITIALIZER};
+
+/* -1 = outside of any chunk. NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables) */
+static _Thread_local int current_worker = -1;
 
 /* --- waiting ---------------------------------------------------------------------------- */
 
@@ -141,10 +147,11 @@ static void run_shared(int worker)
     }
 }
 
-static void *thread_main(void *argument)
+static void *thread_main(void *unused)
 {
     uint64_t last_job = 0;
-    current_worker = (int)(intptr_t)argument;
+    (void)unused;
+    current_worker = ++pool.n_numbered;
     for (;;) {
         wait_for_work(last_job);
         if (pool.is_stopping) return NULL;
@@ -193,8 +200,7 @@ static void start_pool(void)
     FC_CHECK(sigfillset(&all) == 0);
     FC_CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
     while (pool.n_started < fc_par_threads() - 1) {
-        void *worker = (void *)(intptr_t)(pool.n_started + 1);
-        if (pthread_create(&pool.thread[pool.n_started], NULL, thread_main, worker) != 0)
+        if (pthread_create(&pool.thread[pool.n_started], NULL, thread_main, NULL) != 0)
             break;
         pool.n_started++;
     }
@@ -208,6 +214,7 @@ static void stop_pool(void)
     wake_sleepers(FC_PAR_MAX_THREADS);
     for (int i = 0; i < pool.n_started; i++) pthread_join(pool.thread[i], NULL);
     pool.is_stopping = false;
+    pool.n_numbered = 0;
     pool.is_started = false;
     pool.n_started = 0;
 }
