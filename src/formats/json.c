@@ -6,7 +6,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "formats/json.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -16,14 +16,15 @@ fc_status fc_json_parse(json_t **root, const char *text, size_t n_bytes, const c
                         fc_err *err)
 {
     json_error_t error;
+    errno = 0;
     json_t *const parsed = json_loadb(n_bytes > 0 ? text : "", n_bytes,
                                       JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (parsed != NULL) {
         *root = parsed;
         return FC_OK;
     }
-    /* An allocation that fails below the lexer comes back without a sentence. */
-    if (json_error_code(&error) == json_error_out_of_memory || error.text[0] == '\0')
+    /* jansson takes a refused allocation in its lexer for bad text; errno tells them apart. */
+    if (errno == ENOMEM || json_error_code(&error) == json_error_out_of_memory)
         return fc_fail(err, FC_NOMEM, "%s: no memory to parse %zu bytes of JSON", name,
                        n_bytes);
     return fc_fail(err, FC_FORMAT, "%s: not valid JSON at line %d, column %d: %s", name,
