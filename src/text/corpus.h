@@ -12,7 +12,7 @@
  *   LINE       every line that is not blank; it keeps its spaces, not its '\n'
  *   PARAGRAPH  lines up to the next blank line, joined by '\n'
  *   DOCUMENT   WikiText: an article (from one " = Title = " line to the next);
- *              text: a file; JSON lines: a record
+ *              text: a file; JSON lines: a record. WikiText's loses blank lines round it
  *   PACKED     documents as DOCUMENT; sequences are then cut without regard to their borders */
 typedef enum fc_split {
     FC_SPLIT_LINE,

@@ -34,7 +34,8 @@ fc_status fc_sequences_next(fc_sequences *sequences, fc_sequence *sequence, bool
                             fc_err *err);
 void fc_sequences_free(fc_sequences *sequences);
 
-/* Called once for every document that gives tokens, in order, before its first sequence is returned. */
+/* Called once for every document that gives tokens, in order, before its first sequence is
+ * returned. n_tokens: those that the sequences hold, so without what is cut off. */
 typedef fc_status fc_document_fn(void *ctx, const fc_document *document, int64_t n_tokens,
                                  fc_err *err);
 void fc_sequences_on_document(fc_sequences *sequences, fc_document_fn *fn, void *ctx);
