@@ -1,0 +1,57 @@
+/* study_pass_internal.h - the one pass over the store, and all that it leaves behind.
+ *
+ *   store -> x [n, d] normalised -> f [chunk, n] -> statistics of each feature
+ *                                                -> rows: L0, reconstruction
+ *
+ * Blocks of 1,024 rows; within a block the features come in chunks of 1,024, so that f stays 4 MB
+ * whatever d_sae is. Memory: about 15 KB for each feature and 20 KB for each dimension.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_STUDY_STUDY_PASS_INTERNAL_H
+#define FC_STUDY_STUDY_PASS_INTERNAL_H
+
+#include "study/reconstruction_internal.h"
+#include "study/spectrum_internal.h"
+#include "study/strongest_internal.h"
+#include "study/study.h"
+#include "study/token_mass_internal.h"
+
+enum { FC_STUDY_ROWS = 1024, FC_STUDY_CHUNK = 1024 };
+
+/* What is studied, and how. All borrowed. */
+typedef struct fc_study_job {
+    const fc_study_config *config;
+    const fc_sae *sae;
+    fc_store *store;
+    const fc_tokenizer *tokenizer; /* or NULL */
+    fc_backend *be;
+    fc_precision precision;
+    int64_t n_rows;
+} fc_study_job;
+
+typedef struct fc_feature_sums {
+    int64_t n; /* rows where it fires */
+    double sum;
+    float max;
+} fc_feature_sums;
+
+typedef struct fc_study_pass {
+    fc_feature_sums *feature; /* [d_sae] */
+    fc_strongest strongest;
+    fc_spectrum spectrum;
+    fc_token_mass tokens;
+    int64_t *l0; /* [d_sae + 1] rows with so many active features */
+    fc_reconstruction reconstruction;
+    int32_t *doc; /* [n_docs] documents, each time one begins */
+    int64_t n_docs, doc_capacity;
+} fc_study_pass;
+
+/* Runs over all rows. FC_FORMAT names a row that is not finite, a token out of range;
+ * FC_CANCELLED after Ctrl-C. On failure *pass is {0}. */
+fc_status fc_study_pass_run(fc_study_pass *pass, const fc_study_job *job, fc_err *err);
+void fc_study_pass_deinit(fc_study_pass *pass);
+
+/* Mean number of active features on a row. */
+double fc_study_pass_l0(const fc_study_pass *pass, int64_t d_sae);
+
+#endif

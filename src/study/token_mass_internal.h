@@ -1,0 +1,49 @@
+/* token_mass_internal.h - on which tokens a feature spends its activation.
+ *
+ * A table of every feature and token would be d_sae times the vocabulary. Each feature keeps up
+ * to 128 tokens instead. A feature that fires on no more different tokens than that is counted
+ * exactly. Beyond, when the table is full, the 64th largest sum is taken off every sum and the
+ * tokens that reach 0 are dropped (Misra and Gries 1982, for weights); then
+ *
+ *   found sum <= true sum <= found sum + error,   error <= activation of the feature / 64
+ *
+ * because each round takes its amount off 64 tokens at least. So a token that carries more than
+ * 1/64 of a feature's activation is never missed.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_STUDY_TOKEN_MASS_INTERNAL_H
+#define FC_STUDY_TOKEN_MASS_INTERNAL_H
+
+#include "base/err.h"
+#include "study/hits_internal.h"
+
+enum {
+    FC_TOKEN_SLOTS = 256, /* hash table, at most half full */
+    FC_TOKENS_KEPT = 128,
+    FC_TOKENS_SURE = 64
+};
+
+typedef struct fc_token_sum {
+    int32_t token;
+    uint32_t n; /* times it fired there since it is in the table; 0 = unused slot */
+    double sum;
+} fc_token_sum;
+
+typedef struct fc_token_mass {
+    fc_token_sum *slot; /* [n_features, SLOTS] open addressing */
+    int32_t *n_used;    /* [n_features] */
+    double *error;      /* [n_features] what a sum may lack */
+} fc_token_mass;
+
+/* Takes n_features * 4.1 KB. On failure *mass is {0}. */
+fc_status fc_token_mass_init(fc_token_mass *mass, int64_t n_features, fc_err *err);
+void fc_token_mass_deinit(fc_token_mass *mass);
+
+void fc_token_mass_add(fc_token_mass *mass, const fc_hits *hits, const fc_block *block);
+
+/* The tokens of largest sum, at most n_max <= FC_TOKENS_KEPT, largest first (equal: lower id).
+ * Returns how many. */
+int64_t fc_token_mass_top(const fc_token_mass *mass, int64_t feature, int64_t n_max,
+                          fc_token_sum *tokens);
+
+#endif
