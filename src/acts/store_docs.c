@@ -29,23 +29,9 @@ static fc_status mend_utf8(fc_strbuf *mended, const char *text, fc_err *err)
     return FC_OK;
 }
 
-typedef struct line_sink {
-    fc_strbuf *lines;
-    fc_err *err;
-    fc_status status;
-} line_sink;
-
-static int take_piece(const char *piece, size_t n_bytes, void *ctx)
-{
-    line_sink *const sink = ctx;
-    sink->status = fc_strbuf_add(sink->lines, piece, (int64_t)n_bytes, sink->err);
-    return sink->status == FC_OK ? 0 : -1;
-}
-
 fc_status fc_doc_line(fc_strbuf *lines, int32_t doc_id, const fc_doc *doc, fc_err *err)
 {
     fc_strbuf title = {0}, source = {0};
-    line_sink sink = {.lines = lines, .err = err};
     json_t *line = NULL;
     fc_status status;
     FC_TRY_GOTO(mend_utf8(&title, doc->title != NULL ? doc->title : "", err));
@@ -53,11 +39,7 @@ fc_status fc_doc_line(fc_strbuf *lines, int32_t doc_id, const fc_doc *doc, fc_er
     line = json_pack("{s:i, s:s, s:s, s:I, s:I}", "doc", (int)doc_id, "title",
                      fc_strbuf_text(&title), "source", fc_strbuf_text(&source), "line",
                      (json_int_t)doc->line, "tokens", (json_int_t)doc->n_tokens);
-    if (json_dump_callback(line, take_piece, &sink, JSON_COMPACT) != 0 &&
-        sink.status == FC_OK)
-        sink.status =
-            fc_fail(err, FC_NOMEM, "no memory for the name of document %" PRId32, doc_id);
-    FC_TRY_GOTO(sink.status);
+    FC_TRY_GOTO(fc_json_dump(line, JSON_COMPACT, lines, err));
     FC_TRY_GOTO(fc_strbuf_add(lines, "\n", 1, err));
 done:
     json_decref(line);

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/strbuf.h"
 
 fc_status fc_json_parse(json_t **root, const char *text, size_t n_bytes, const char *name,
                         fc_err *err)
@@ -151,27 +150,37 @@ fc_status fc_json_need_text(const json_t *object, const char *key, const char **
 }
 
 typedef struct json_sink { /* where jansson's pieces go, and what went wrong there */
-    fc_strbuf text;
+    fc_strbuf *text;
     fc_err *err;
     fc_status status;
 } json_sink;
 
+/* jansson 2.14 goes on after some pieces that failed: the first failure must not be forgotten. */
 static int take_piece(const char *piece, size_t n_bytes, void *ctx)
 {
     json_sink *const sink = ctx;
-    sink->status = fc_strbuf_add(&sink->text, piece, (int64_t)n_bytes, sink->err);
+    if (sink->status == FC_OK)
+        sink->status = fc_strbuf_add(sink->text, piece, (int64_t)n_bytes, sink->err);
     return sink->status == FC_OK ? 0 : -1;
+}
+
+fc_status fc_json_dump(const json_t *root, size_t flags, fc_strbuf *text, fc_err *err)
+{
+    json_sink sink = {.text = text, .err = err};
+    const int result = json_dump_callback(root, take_piece, &sink, flags);
+    if (result != 0 && sink.status == FC_OK)
+        return fc_fail(err, FC_NOMEM, "no memory to write JSON");
+    return sink.status;
 }
 
 fc_status fc_json_save(const json_t *root, const char *path, fc_err *err)
 {
-    json_sink sink = {.err = err};
-    const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(17);
-    if (json_dump_callback(root, take_piece, &sink, flags) != 0 && sink.status == FC_OK)
-        sink.status = fc_fail(err, FC_NOMEM, "%s: no memory to write the JSON", path);
-    if (sink.status == FC_OK) sink.status = fc_strbuf_add(&sink.text, "\n", 1, err);
-    if (sink.status == FC_OK)
-        sink.status = fc_file_write(path, sink.text.data, (size_t)sink.text.n, err);
-    fc_strbuf_free(&sink.text);
-    return sink.status;
+    fc_strbuf text = {0};
+    fc_status status;
+    FC_TRY_GOTO(fc_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17), &text, err));
+    FC_TRY_GOTO(fc_strbuf_add(&text, "\n", 1, err));
+    FC_TRY_GOTO(fc_file_write(path, text.data, (size_t)text.n, err));
+done:
+    fc_strbuf_free(&text);
+    return status;
 }

@@ -9,7 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "base/strbuf.h"
 
 /* Whole file or n_bytes of text; `name` stands for the file in sentences. Refuses duplicate keys,
  * trailing text and nesting beyond jansson's limit; strings may hold U+0000. Release the root
@@ -36,6 +36,10 @@ fc_status fc_json_need_text(const json_t *object, const char *key, const char **
 
 const char *
 fc_json_type_word(const json_t *value); /* "an object", "a string", "nothing" */
+
+/* Appends the text of root; flags as json_dumps takes them. What was appended before a failure
+ * stays. A root that is NULL fails with FC_NOMEM: json_pack gives that when memory ends. */
+fc_status fc_json_dump(const json_t *root, size_t flags, fc_strbuf *text, fc_err *err);
 
 /* Indented by 2, keys in order of insertion, doubles with 17 digits, final newline; written
  * beside and renamed. */

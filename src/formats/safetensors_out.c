@@ -184,11 +184,6 @@ static fc_status build_header(const fc_safetensors_out *out, json_t *header, fc_
     return FC_OK;
 }
 
-static int take_piece(const char *piece, size_t n_bytes, void *text)
-{
-    return fc_strbuf_add(text, piece, (int64_t)n_bytes, NULL) == FC_OK ? 0 : -1;
-}
-
 /* Sorts the entries and writes length and header. Nothing can be declared afterwards. */
 static fc_status write_header(fc_safetensors_out *out, fc_err *err)
 {
@@ -198,8 +193,7 @@ static fc_status write_header(fc_safetensors_out *out, fc_err *err)
     json_t *const header = json_object();
     if (out->n > 0) qsort(out->entries, (size_t)out->n, sizeof *out->entries, compare);
     FC_TRY_GOTO(build_header(out, header, err));
-    if (json_dump_callback(header, take_piece, &text, JSON_COMPACT) != 0)
-        FC_TRY_GOTO(fc_fail(err, FC_NOMEM, "%s: no memory for the header", out->path));
+    FC_TRY_GOTO(fc_json_dump(header, JSON_COMPACT, &text, err));
     while ((text.n + LENGTH_BYTES) % ALIGNMENT != 0)
         FC_TRY_GOTO(fc_strbuf_add(&text, " ", 1, err));
     for (int i = 0; i < LENGTH_BYTES; i++) length[i] = (uint8_t)(text.n >> (8 * i));
