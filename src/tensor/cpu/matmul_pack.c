@@ -15,8 +15,9 @@
 #include "tensor/cpu/matmul_internal.h"
 
 enum {
-    GATHER = FC_GEMM_SQUARE * FC_GEMM_RUN
-}; /* where in `lines` loose elements collect */
+    GATHER = FC_GEMM_SQUARE * FC_GEMM_RUN, /* where in `lines` loose elements collect */
+    LINES_AHEAD = 16                       /* lines between asking for one and using it */
+};
 
 static const unsigned char *at(const fc_gemm_operand *from, int64_t r, int64_t k)
 {
@@ -26,6 +27,15 @@ static const unsigned char *at(const fc_gemm_operand *from, int64_t r, int64_t k
 static bool is_adjacent(const fc_gemm_operand *from, int64_t stride_bytes)
 {
     return stride_bytes == (int64_t)fc_dtype_size(from->dtype);
+}
+
+/* Asks for n_bytes that will be read soon, into L2. Rows lie far apart, so the processor does
+ * not foresee the next one; without this, reading from memory is three times as slow. */
+static void ask_for(const unsigned char *p, int64_t distance, int64_t n_bytes)
+{
+    const uintptr_t first = (uintptr_t)p + (uintptr_t)distance;
+    for (int64_t i = 0; i < n_bytes; i += 64)
+        __builtin_prefetch((const void *)(first + (uintptr_t)i), 0, 2);
 }
 
 static int64_t units_of(const fc_gemm *gemm, int64_t n_k)
@@ -38,6 +48,7 @@ static void line_along_k(const fc_gemm *gemm, float *to, const fc_gemm_operand *
                          int64_t r, int64_t k0, int64_t n_k, float *loose)
 {
     if (is_adjacent(from, from->k_bytes)) {
+        ask_for(at(from, r, k0), LINES_AHEAD * from->r_bytes, n_k * from->k_bytes);
         gemm->run(to, at(from, r, k0), from->dtype, n_k);
     } else {
         for (int64_t i = 0; i < n_k; i++)
@@ -53,6 +64,9 @@ static void line_along_r(const fc_gemm *gemm, float *to, const fc_gemm_operand *
                          int64_t r0, int64_t n_r, int64_t k, int64_t k_end)
 {
     const unsigned char *const even = at(from, r0, k);
+    for (int64_t i = 0; i < gemm->k_per_unit; i++)
+        ask_for(even, (LINES_AHEAD * gemm->k_per_unit + i) * from->k_bytes,
+                n_r * from->r_bytes);
     if (gemm->k_per_unit == 1)
         gemm->run(to, even, from->dtype, n_r);
     else
