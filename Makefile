@@ -8,8 +8,7 @@ CMAKE_ARGS ?=
 C_FILES = $(shell find src tests bench -name '*.[ch]')
 
 all: setup
-	@cmake --preset $(PRESET) $(CMAKE_ARGS) >build.log 2>&1 || { cat build.log; rm -f build.log; exit 1; }
-	@rm -f build.log
+	@cmake --preset $(PRESET) --log-level=WARNING $(CMAKE_ARGS)
 	cmake --build build/$(PRESET)
 
 setup: # Debian packages that are missing; silent when none is
@@ -33,8 +32,10 @@ format:
 format-check:
 	@clang-format --dry-run -Werror $(C_FILES)
 
-lint: all
-	clang-tidy --quiet -p build/$(PRESET) $(filter %.c,$(C_FILES))
+lint: setup
+	CC=clang cmake --preset release -B build/clang
+	cmake --build build/clang
+	tools/lint.sh build/clang
 
 install: all
 	DESTDIR=$(DESTDIR) cmake --install build/$(PRESET)
