@@ -111,7 +111,7 @@ static fc_status read_positive(double *value, const json_t *object, const char *
 {
     FC_TRY(refuse_null(object, key, name, err));
     FC_TRY(fc_json_f64(object, key, value, name, err));
-    if (isfinite(*value) && *value > 0) return FC_OK;
+    if (isfinite((float)*value) && (float)*value > 0) return FC_OK;
     return fc_fail(err, FC_FORMAT, "%s: %s is %g, expected a positive number", name, key,
                    *value);
 }

@@ -20,8 +20,9 @@ void fc_model_close(fc_model *model);
 const fc_gemma_config *fc_model_config(const fc_model *model);
 const char *fc_model_dir(const fc_model *model);
 
-/* XXH3 over config.json and the headers and sizes of the weight files, hex: tells two models apart
- * in milliseconds (a store remembers it). */
+/* XXH3 over config.json, the sizes and headers of the weight files and the first 4096 bytes of
+ * every tensor, hex: tells two models apart in milliseconds, also two fine-tunes of one (a store
+ * remembers it). */
 const char *fc_model_fingerprint(const fc_model *model);
 
 /* A batch of whole sequences, packed one after the other. */
@@ -30,10 +31,16 @@ typedef struct fc_batch {
     fc_ragged seqs;
 } fc_batch;
 
-typedef enum fc_precision_choice { FC_AUTO_PRECISION, FC_F32_PRECISION, FC_BF16_PRECISION } fc_precision_choice;
+typedef enum fc_precision_choice {
+    FC_AUTO_PRECISION,
+    FC_F32_PRECISION,
+    FC_BF16_PRECISION
+} fc_precision_choice;
 #define FC_PRECISION_CHOICES "auto|f32|bf16"
 
-/* Activation buffers for up to max_tokens tokens a call. The backend is borrowed. */
+/* Activation buffers for up to max_tokens tokens a call. The model and the backend are borrowed.
+ * "auto" is bf16 where the backend prefers it and the weights are bf16. In bf16 only the operands
+ * of products are rounded; norms, softmax and the residual stream stay float32. */
 typedef struct fc_runner fc_runner;
 fc_status fc_runner_new(fc_runner **runner, const fc_model *model, fc_backend *be,
                         fc_precision_choice precision, int64_t max_tokens, fc_err *err);
@@ -42,7 +49,10 @@ fc_precision fc_runner_precision(const fc_runner *runner);
 
 /* Runs the batch up to the last hook's tensor and calls the hooks as their tensors are made
  * (in order of computation; hooks at one point in the order given). A hook's failure ends the run
- * with its status. Logits are computed only for a hook on lm_head. Ids out of range fail. */
-fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks, int64_t n_hooks, fc_err *err);
+ * with its status. Logits are computed only for a hook on lm_head; the first one takes memory for
+ * [max_tokens, n_vocab]. A sequence's rows do not depend on what else is in the batch, in float32
+ * not by a bit. Ids out of range fail. */
+fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks,
+                        int64_t n_hooks, fc_err *err);
 
 #endif
