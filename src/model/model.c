@@ -37,13 +37,13 @@ static fc_status load(fc_model *model, const char *dir, fc_err *err)
     FC_TRY(fc_strdup(&model->dir, dir, err));
     FC_TRY(fc_path_join(path, dir, "config.json", err));
     FC_TRY(fc_gemma_config_load(&model->config, path, err));
-    FC_TRY(fc_checkpoint_open(&model->checkpoint, dir, err));
-    FC_TRY(fc_weights_load(&model->weights, &model->checkpoint, &model->config,
-                           &model->arena, err));
+    FC_TRY(fc_weight_files_open(&model->files, dir, err));
+    FC_TRY(fc_weights_load(&model->weights, &model->files, &model->config, &model->arena,
+                           err));
     FC_TRY(make_inv_freq(model, &model->inv_freq_full, model->config.rope_full, err));
     FC_TRY(
         make_inv_freq(model, &model->inv_freq_sliding, model->config.rope_sliding, err));
-    return fc_checkpoint_fingerprint(&model->checkpoint, path, model->fingerprint, err);
+    return fc_weight_files_fingerprint(&model->files, path, model->fingerprint, err);
 }
 
 fc_status fc_model_load(fc_model **model, const char *dir, fc_err *err)
@@ -61,7 +61,7 @@ fc_status fc_model_load(fc_model **model, const char *dir, fc_err *err)
 void fc_model_close(fc_model *model)
 {
     if (model == NULL) return;
-    fc_checkpoint_close(&model->checkpoint);
+    fc_weight_files_close(&model->files);
     fc_arena_free(&model->arena);
     fc_free(model->dir);
     fc_free(model);

@@ -11,7 +11,7 @@ struct fc_model {
     fc_gemma_config config;
     char *dir;
     char fingerprint[FC_HASH_HEX];
-    fc_checkpoint checkpoint; /* keeps the files mapped */
+    fc_weight_files files; /* keeps the files mapped */
     fc_weights weights;
     const float *inv_freq_full, *inv_freq_sliding; /* [d_head / 2] */
     fc_arena arena;                                /* gains, tables */

@@ -43,7 +43,7 @@ static const layer_tensor gains[] = {
 #undef MEMBER
 
 typedef struct loader {
-    const fc_checkpoint *checkpoint;
+    const fc_weight_files *files;
     const fc_gemma_config *config;
     fc_arena *arena;
 } loader;
@@ -93,12 +93,12 @@ static fc_status check(const fc_tensor *tensor, const char *path, int64_t rows,
 static fc_status need(const loader *from, const char *name, const fc_tensor **tensor,
                       const char **path, fc_err *err)
 {
-    FC_TRY(fc_checkpoint_find(from->checkpoint, name, tensor, path, err));
+    FC_TRY(fc_weight_files_find(from->files, name, tensor, path, err));
     if (*tensor != NULL) return FC_OK;
     return fc_fail(err, FC_FORMAT,
                    "%s: '%s%s' is missing, expected it in a Gemma 3 model of %" PRId64
                    " layers",
-                   *path, from->checkpoint->prefix, name, from->config->n_layers);
+                   *path, from->files->prefix, name, from->config->n_layers);
 }
 
 static fc_status take_matrix(const loader *to, fc_mat *matrix, const fc_tensor *tensor,
@@ -172,7 +172,7 @@ static fc_status load_head(const loader *from, fc_weights *weights, fc_err *err)
     const fc_gemma_config *config = from->config;
     const fc_tensor *tensor;
     const char *path;
-    FC_TRY(fc_checkpoint_find_head(from->checkpoint, &tensor, &path, err));
+    FC_TRY(fc_weight_files_find_head(from->files, &tensor, &path, err));
     weights->head = weights->embed;
     if (tensor != NULL) {
         FC_TRY(check(tensor, path, config->n_vocab, config->d_model, err));
@@ -183,7 +183,7 @@ static fc_status load_head(const loader *from, fc_weights *weights, fc_err *err)
     return fc_fail(
         err, FC_FORMAT,
         "%s: 'lm_head.weight' is missing, expected it since tie_word_embeddings is false",
-        from->checkpoint->list_path);
+        from->files->list_path);
 }
 
 /* transformers says the same of layers that the config does not count. */
@@ -194,17 +194,17 @@ static fc_status warn_of_more_layers(const loader *from, fc_err *err)
     const char *path;
     snprintf(name, sizeof name, "layers.%" PRId64 ".input_layernorm.weight",
              from->config->n_layers);
-    FC_TRY(fc_checkpoint_find(from->checkpoint, name, &tensor, &path, err));
+    FC_TRY(fc_weight_files_find(from->files, name, &tensor, &path, err));
     if (tensor != NULL)
         fc_log(FC_LOG_WARN, "%s: '%s' is not used, since num_hidden_layers is %" PRId64,
                path, tensor->name, from->config->n_layers);
     return FC_OK;
 }
 
-fc_status fc_weights_load(fc_weights *weights, const fc_checkpoint *checkpoint,
+fc_status fc_weights_load(fc_weights *weights, const fc_weight_files *files,
                           const fc_gemma_config *config, fc_arena *arena, fc_err *err)
 {
-    const loader from = {checkpoint, config, arena};
+    const loader from = {files, config, arena};
     FC_TRY(load_matrix(&from, &weights->embed, "embed_tokens.weight", config->n_vocab,
                        config->d_model, err));
     FC_TRY(load_gain(&from, &weights->final_norm, "norm.weight", config->d_model, err));

@@ -7,8 +7,8 @@
 #define FC_MODEL_WEIGHTS_H
 
 #include "base/arena.h"
-#include "model/checkpoint.h"
 #include "model/gemma_config.h"
+#include "model/weight_files.h"
 #include "tensor/backend.h"
 
 typedef struct fc_layer_weights {
@@ -33,7 +33,7 @@ typedef struct fc_weights {
 
 /* Finds every tensor and checks name, type (BF16, F16, F32) and shape; norm gains must be finite.
  * Copies go to the arena; the rest is borrowed from the checkpoint. */
-fc_status fc_weights_load(fc_weights *weights, const fc_checkpoint *checkpoint,
+fc_status fc_weights_load(fc_weights *weights, const fc_weight_files *files,
                           const fc_gemma_config *config, fc_arena *arena, fc_err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* test_checkpoint.c - checkpoint folders: prefixes, shards, types, and every kind of damage.
+/* test_weight_files.c - checkpoint folders: prefixes, shards, types, and every kind of damage.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "testing.h"

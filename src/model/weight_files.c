@@ -1,4 +1,4 @@
-/* checkpoint.c - one file or an index with shards: opened, named and fingerprinted.
+/* weight_files.c - one file or an index with shards: opened, named and fingerprinted.
  *
  *   model.safetensors.index.json
  *     {"weight_map": {"model.norm.weight": "model-00002-of-00002.safetensors", ...}}
@@ -9,7 +9,7 @@
  * a downloaded index must not open other files of the machine.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "model/checkpoint.h"
+#include "model/weight_files.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,30 +26,28 @@ enum { FULL_NAME_MAX = 256, SAMPLE_BYTES = 4096 };
 
 /* --- files ------------------------------------------------------------------------------ */
 
-static int64_t find_file(const fc_checkpoint *checkpoint, const char *file_name)
+static int64_t find_file(const fc_weight_files *files, const char *file_name)
 {
-    for (int64_t i = 0; i < checkpoint->n_files; i++)
-        if (strcmp(fc_path_base(fc_safetensors_path(checkpoint->file[i])), file_name) ==
-            0)
+    for (int64_t i = 0; i < files->n_files; i++)
+        if (strcmp(fc_path_base(fc_safetensors_path(files->file[i])), file_name) == 0)
             return i;
     return -1;
 }
 
 /* Opens dir/file_name into its place in name order. */
-static fc_status add_file(fc_checkpoint *checkpoint, const char *dir,
-                          const char *file_name, fc_err *err)
+static fc_status add_file(fc_weight_files *files, const char *dir, const char *file_name,
+                          fc_err *err)
 {
     char path[FC_PATH_MAX];
     fc_safetensors *file = NULL;
     FC_TRY(fc_path_join(path, dir, file_name, err));
-    FC_TRY(fc_grow(&checkpoint->file, &checkpoint->capacity, checkpoint->n_files + 1,
+    FC_TRY(fc_grow(&files->file, &files->capacity, files->n_files + 1,
                    sizeof(fc_safetensors *), "weight files", err));
     FC_TRY(fc_safetensors_open(&file, path, err));
-    int64_t at = checkpoint->n_files++;
-    for (; at > 0 && strcmp(fc_safetensors_path(checkpoint->file[at - 1]), path) > 0;
-         at--)
-        checkpoint->file[at] = checkpoint->file[at - 1];
-    checkpoint->file[at] = file;
+    int64_t at = files->n_files++;
+    for (; at > 0 && strcmp(fc_safetensors_path(files->file[at - 1]), path) > 0; at--)
+        files->file[at] = files->file[at - 1];
+    files->file[at] = file;
     return FC_OK;
 }
 
@@ -69,11 +67,11 @@ static fc_status check_shard_name(const char *tensor, const json_t *value,
         index_path, tensor, name);
 }
 
-static fc_status open_shards(fc_checkpoint *checkpoint, const char *dir, fc_err *err)
+static fc_status open_shards(fc_weight_files *files, const char *dir, fc_err *err)
 {
-    const char *path = checkpoint->list_path;
-    FC_TRY(fc_json_load(&checkpoint->index, path, err));
-    json_t *map = json_object_get(checkpoint->index, "weight_map");
+    const char *path = files->list_path;
+    FC_TRY(fc_json_load(&files->index, path, err));
+    json_t *map = json_object_get(files->index, "weight_map");
     if (!json_is_object(map) || json_object_size(map) == 0)
         return fc_fail(
             err, FC_FORMAT,
@@ -84,14 +82,14 @@ static fc_status open_shards(fc_checkpoint *checkpoint, const char *dir, fc_err 
     json_object_foreach(map, tensor, value)
     {
         FC_TRY(check_shard_name(tensor, value, path, err));
-        if (find_file(checkpoint, json_string_value(value)) >= 0) continue;
-        const fc_status status = add_file(checkpoint, dir, json_string_value(value), err);
+        if (find_file(files, json_string_value(value)) >= 0) continue;
+        const fc_status status = add_file(files, dir, json_string_value(value), err);
         if (status != FC_OK) return fc_fail_in(err, "a shard of %s", path);
     }
     return FC_OK;
 }
 
-static fc_status open_files(fc_checkpoint *checkpoint, const char *dir, fc_err *err)
+static fc_status open_files(fc_weight_files *files, const char *dir, fc_err *err)
 {
     char path[FC_PATH_MAX];
     FC_TRY(fc_path_join(path, dir, "model.safetensors", err));
@@ -103,85 +101,83 @@ static fc_status open_files(fc_checkpoint *checkpoint, const char *dir, fc_err *
             "%s: has neither model.safetensors nor model.safetensors.index.json, "
             "expected a Hugging Face checkpoint",
             dir);
-    FC_TRY(fc_strdup(&checkpoint->list_path, path, err));
-    if (is_single) return add_file(checkpoint, dir, "model.safetensors", err);
-    return open_shards(checkpoint, dir, err);
+    FC_TRY(fc_strdup(&files->list_path, path, err));
+    if (is_single) return add_file(files, dir, "model.safetensors", err);
+    return open_shards(files, dir, err);
 }
 
 /* --- names ------------------------------------------------------------------------------ */
 
-static fc_status find_full(const fc_checkpoint *checkpoint, const char *name,
+static fc_status find_full(const fc_weight_files *files, const char *name,
                            const fc_tensor **tensor, const char **path, fc_err *err)
 {
     int64_t file = 0;
     *tensor = NULL;
-    *path = checkpoint->list_path;
-    if (checkpoint->index != NULL) {
+    *path = files->list_path;
+    if (files->index != NULL) {
         const json_t *shard =
-            json_object_get(json_object_get(checkpoint->index, "weight_map"), name);
+            json_object_get(json_object_get(files->index, "weight_map"), name);
         if (shard == NULL) return FC_OK;
-        file = find_file(checkpoint, json_string_value(shard));
+        file = find_file(files, json_string_value(shard));
     }
-    *tensor = fc_safetensors_find(checkpoint->file[file], name);
-    *path = fc_safetensors_path(checkpoint->file[file]);
-    if (*tensor != NULL || checkpoint->index == NULL) return FC_OK;
+    *tensor = fc_safetensors_find(files->file[file], name);
+    *path = fc_safetensors_path(files->file[file]);
+    if (*tensor != NULL || files->index == NULL) return FC_OK;
     return fc_fail(err, FC_FORMAT, "%s: '%s' is not in the file, expected it as %s says",
-                   *path, name, checkpoint->list_path);
+                   *path, name, files->list_path);
 }
 
-fc_status fc_checkpoint_find(const fc_checkpoint *checkpoint, const char *name,
-                             const fc_tensor **tensor, const char **path, fc_err *err)
+fc_status fc_weight_files_find(const fc_weight_files *files, const char *name,
+                               const fc_tensor **tensor, const char **path, fc_err *err)
 {
     char full[FULL_NAME_MAX];
-    snprintf(full, sizeof full, "%s%s", checkpoint->prefix, name);
-    return find_full(checkpoint, full, tensor, path, err);
+    snprintf(full, sizeof full, "%s%s", files->prefix, name);
+    return find_full(files, full, tensor, path, err);
 }
 
-fc_status fc_checkpoint_find_head(const fc_checkpoint *checkpoint,
-                                  const fc_tensor **tensor, const char **path,
-                                  fc_err *err)
+fc_status fc_weight_files_find_head(const fc_weight_files *files,
+                                    const fc_tensor **tensor, const char **path,
+                                    fc_err *err)
 {
-    FC_TRY(find_full(checkpoint, "lm_head.weight", tensor, path, err));
+    FC_TRY(find_full(files, "lm_head.weight", tensor, path, err));
     if (*tensor != NULL) return FC_OK;
-    return find_full(checkpoint, "language_model.lm_head.weight", tensor, path, err);
+    return find_full(files, "language_model.lm_head.weight", tensor, path, err);
 }
 
-static fc_status find_prefix(fc_checkpoint *checkpoint, fc_err *err)
+static fc_status find_prefix(fc_weight_files *files, fc_err *err)
 {
     for (size_t i = 0; i < FC_LEN(prefixes); i++) {
         const fc_tensor *tensor;
         const char *path;
-        checkpoint->prefix = prefixes[i];
-        FC_TRY(
-            fc_checkpoint_find(checkpoint, "embed_tokens.weight", &tensor, &path, err));
+        files->prefix = prefixes[i];
+        FC_TRY(fc_weight_files_find(files, "embed_tokens.weight", &tensor, &path, err));
         if (tensor != NULL) return FC_OK;
     }
     return fc_fail(err, FC_FORMAT,
                    "%s: no tensor is named 'model.embed_tokens.weight', or the same "
                    "after another of the "
                    "prefixes of Gemma 3, expected the weights of a text model",
-                   checkpoint->list_path);
+                   files->list_path);
 }
 
 /* --- entry points ----------------------------------------------------------------------- */
 
-fc_status fc_checkpoint_open(fc_checkpoint *checkpoint, const char *dir, fc_err *err)
+fc_status fc_weight_files_open(fc_weight_files *files, const char *dir, fc_err *err)
 {
-    *checkpoint = (fc_checkpoint){0};
-    fc_status status = open_files(checkpoint, dir, err);
-    if (status == FC_OK) status = find_prefix(checkpoint, err);
-    if (status != FC_OK) fc_checkpoint_close(checkpoint);
+    *files = (fc_weight_files){0};
+    fc_status status = open_files(files, dir, err);
+    if (status == FC_OK) status = find_prefix(files, err);
+    if (status != FC_OK) fc_weight_files_close(files);
     return status;
 }
 
-void fc_checkpoint_close(fc_checkpoint *checkpoint)
+void fc_weight_files_close(fc_weight_files *files)
 {
-    for (int64_t i = 0; i < checkpoint->n_files; i++)
-        fc_safetensors_close(checkpoint->file[i]);
-    fc_free(checkpoint->file);
-    fc_free(checkpoint->list_path);
-    json_decref(checkpoint->index);
-    *checkpoint = (fc_checkpoint){0};
+    for (int64_t i = 0; i < files->n_files; i++) fc_safetensors_close(files->file[i]);
+    fc_free(files->file);
+    fc_free(files->list_path);
+    json_decref(files->index);
+    *files = (fc_weight_files){0};
 }
 
 /* The bytes before the first tensor are the header; tensors come in file order. */
@@ -203,9 +199,9 @@ static fc_status hash_file(fc_hash *hash, const fc_safetensors *file, fc_err *er
     return FC_OK;
 }
 
-fc_status fc_checkpoint_fingerprint(const fc_checkpoint *checkpoint,
-                                    const char *config_path, char hex[FC_HASH_HEX],
-                                    fc_err *err)
+fc_status fc_weight_files_fingerprint(const fc_weight_files *files,
+                                      const char *config_path, char hex[FC_HASH_HEX],
+                                      fc_err *err)
 {
     fc_status status;
     fc_hash *hash = NULL;
@@ -213,8 +209,8 @@ fc_status fc_checkpoint_fingerprint(const fc_checkpoint *checkpoint,
     FC_TRY_GOTO(fc_hash_new(&hash, err));
     FC_TRY_GOTO(fc_map_open(&config, config_path, err));
     fc_hash_update(hash, config.data, config.n_bytes);
-    for (int64_t i = 0; i < checkpoint->n_files; i++)
-        FC_TRY_GOTO(hash_file(hash, checkpoint->file[i], err));
+    for (int64_t i = 0; i < files->n_files; i++)
+        FC_TRY_GOTO(hash_file(hash, files->file[i], err));
     fc_hash_hex(hash, hex);
 done:
     fc_map_close(&config);
