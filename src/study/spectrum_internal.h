@@ -7,7 +7,8 @@
  *
  * A slot (a cell) holds values in (low, high]. When a value above the top octave comes, the
  * window moves up and what falls out below is added to slot 0 and cell 0. Seven octaves reach
- * down to max / 64, below the first of 50 bins of (0, max].
+ * down to max / 64, below the first of 50 bins of (0, max]. Below 2^-126 floats have fewer digits and
+ * slots become coarse; counts still add up.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_STUDY_SPECTRUM_INTERNAL_H
