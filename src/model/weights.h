@@ -32,7 +32,7 @@ typedef struct fc_weights {
 } fc_weights;
 
 /* Finds every tensor and checks name, type (BF16, F16, F32) and shape; norm gains must be finite.
- * Copies go to the arena; the rest is borrowed from the checkpoint. */
+ * Copies go to the arena; the rest is borrowed from the files. */
 fc_status fc_weights_load(fc_weights *weights, const fc_weight_files *files,
                           const fc_gemma_config *config, fc_arena *arena, fc_err *err);
 

@@ -309,6 +309,38 @@ hooks_are_called_in_order_of_computation_and_a_failure_ends_the_run(void **state
     assert_string_equal(d.text, "fdeb");
 }
 
+static fc_status refuse(void *ctx, const fc_hook_point *point, float *x, int64_t n_tokens,
+                        fc_err *err)
+{
+    (void)ctx, (void)x, (void)n_tokens;
+    return fc_fail(err, FC_MISMATCH, "refused at %s", point->name);
+}
+
+static fc_status must_not_be_called(void *ctx, const fc_hook_point *point, float *x,
+                                    int64_t n_tokens, fc_err *err)
+{
+    (void)ctx, (void)x, (void)n_tokens, (void)err;
+    fail_msg("the hook at %s is called after a failure", point->name);
+    return FC_OK;
+}
+
+static void a_failure_at_any_point_ends_the_run(void **state)
+{
+    const fixture *f = *state;
+    for (size_t i = 0; i < FC_LEN(all_names); i++) {
+        char name[96];
+        fc_err err;
+        name_in_layer(name, sizeof name, all_names[i], 0);
+        const fc_hook hooks[] = {hook_at(f, "lm_head", must_not_be_called, NULL),
+                                 hook_at(f, "layers.1", look, NULL),
+                                 hook_at(f, name, refuse, NULL),
+                                 hook_at(f, name, must_not_be_called, NULL)};
+        fc_assert_fails(
+            fc_runner_run(f->runner, whole_batch(f), hooks, FC_LEN(hooks), &err), &err,
+            FC_MISMATCH, "refused at", hooks[2].point.name);
+    }
+}
+
 /* --- batches ---------------------------------------------------------------------------- */
 
 static void ids_out_of_range_and_batches_too_large_are_refused(void **state)
@@ -462,6 +494,7 @@ int main(void)
         cmocka_unit_test(nothing_behind_the_last_hook_is_computed),
         cmocka_unit_test(
             hooks_are_called_in_order_of_computation_and_a_failure_ends_the_run),
+        cmocka_unit_test(a_failure_at_any_point_ends_the_run),
         cmocka_unit_test(ids_out_of_range_and_batches_too_large_are_refused),
         cmocka_unit_test(an_empty_batch_calls_its_hooks_with_no_rows),
         cmocka_unit_test(the_steady_state_allocates_nothing),
