@@ -80,7 +80,8 @@ typedef struct loss_job {
 static float sum_exp(const float *x, int64_t n, float shift)
 {
     float piece[256];
-    fc_lanes lanes = {0};
+    fc_lanes lanes;
+    fc_lanes_set(&lanes, 0.0f);
     for (int64_t i = 0; i < n; i += 256) {
         const int64_t n_piece = fc_min(256, n - i), n_full = n_piece / 16 * 16;
         for (int64_t j = 0; j < n_piece; j++) piece[j] = fc_exp(x[i + j] - shift);

@@ -13,6 +13,9 @@
 
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#    include <immintrin.h>
+#endif
 
 #include "base/par.h"
 #include "tensor/cpu/cpu_internal.h"
@@ -47,29 +50,114 @@ static inline int64_t fc_rows_per_chunk(int64_t d)
     return fc_max(1, FC_CHUNK / fc_max(d, 1));
 }
 
-/* 16 partial results of a row, lane i % 16 for element i. */
-typedef float fc_lanes __attribute__((vector_size(64)));
+/* 16 partial results of a row, lane i % 16 for element i. The one place where a width shows:
+ * compilers do not find these loops by themselves. */
+#if defined(__AVX512F__)
 
+typedef struct fc_lanes {
+    __m512 all;
+} fc_lanes;
+
+static inline void fc_lanes_set(fc_lanes *lanes, float x)
+{
+    lanes->all = _mm512_set1_ps(x);
+}
+
+static inline void fc_lanes_store(float part[16], const fc_lanes *lanes)
+{
+    _mm512_storeu_ps(part, lanes->all);
+}
+
+/* Each lane takes in one of 16 elements: += x y, += x, the larger of the two. */
 static inline void fc_lanes_dot(fc_lanes *lanes, const float *x, const float *y)
 {
-    for (int l = 0; l < 16; l++) (*lanes)[l] = fmaf(x[l], y[l], (*lanes)[l]);
+    lanes->all = _mm512_fmadd_ps(_mm512_loadu_ps(x), _mm512_loadu_ps(y), lanes->all);
 }
 
 static inline void fc_lanes_sum(fc_lanes *lanes, const float *x)
 {
-    for (int l = 0; l < 16; l++) (*lanes)[l] = (*lanes)[l] + x[l];
+    lanes->all = _mm512_add_ps(lanes->all, _mm512_loadu_ps(x));
 }
 
 static inline void fc_lanes_max(fc_lanes *lanes, const float *x)
 {
-    for (int l = 0; l < 16; l++) (*lanes)[l] = x[l] > (*lanes)[l] ? x[l] : (*lanes)[l];
+    lanes->all = _mm512_max_ps(_mm512_loadu_ps(x), lanes->all);
 }
+
+#elif defined(__AVX2__)
+
+typedef struct fc_lanes {
+    __m256 low, high;
+} fc_lanes;
+
+static inline void fc_lanes_set(fc_lanes *lanes, float x)
+{
+    lanes->low = lanes->high = _mm256_set1_ps(x);
+}
+
+static inline void fc_lanes_store(float part[16], const fc_lanes *lanes)
+{
+    _mm256_storeu_ps(part, lanes->low);
+    _mm256_storeu_ps(part + 8, lanes->high);
+}
+
+static inline void fc_lanes_dot(fc_lanes *lanes, const float *x, const float *y)
+{
+    lanes->low = _mm256_fmadd_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(y), lanes->low);
+    lanes->high =
+        _mm256_fmadd_ps(_mm256_loadu_ps(x + 8), _mm256_loadu_ps(y + 8), lanes->high);
+}
+
+static inline void fc_lanes_sum(fc_lanes *lanes, const float *x)
+{
+    lanes->low = _mm256_add_ps(lanes->low, _mm256_loadu_ps(x));
+    lanes->high = _mm256_add_ps(lanes->high, _mm256_loadu_ps(x + 8));
+}
+
+static inline void fc_lanes_max(fc_lanes *lanes, const float *x)
+{
+    lanes->low = _mm256_max_ps(_mm256_loadu_ps(x), lanes->low);
+    lanes->high = _mm256_max_ps(_mm256_loadu_ps(x + 8), lanes->high);
+}
+
+#else
+
+typedef struct fc_lanes {
+    float at[16];
+} fc_lanes;
+
+static inline void fc_lanes_set(fc_lanes *lanes, float x)
+{
+    for (int l = 0; l < 16; l++) lanes->at[l] = x;
+}
+
+static inline void fc_lanes_store(float part[16], const fc_lanes *lanes)
+{
+    memcpy(part, lanes->at, sizeof lanes->at);
+}
+
+static inline void fc_lanes_dot(fc_lanes *lanes, const float *x, const float *y)
+{
+    for (int l = 0; l < 16; l++) lanes->at[l] = fmaf(x[l], y[l], lanes->at[l]);
+}
+
+static inline void fc_lanes_sum(fc_lanes *lanes, const float *x)
+{
+    for (int l = 0; l < 16; l++) lanes->at[l] += x[l];
+}
+
+static inline void fc_lanes_max(fc_lanes *lanes, const float *x)
+{
+    for (int l = 0; l < 16; l++) lanes->at[l] = x[l] > lanes->at[l] ? x[l] : lanes->at[l];
+}
+
+#endif
 
 /* 16 -> 8 -> 4 -> 2 -> 1, the upper half added to the lower. */
 static inline float fc_lanes_fold(const fc_lanes *lanes)
 {
     float part[16];
-    memcpy(part, lanes, sizeof part);
+    fc_lanes_store(part, lanes);
     for (int half = 8; half > 0; half /= 2)
         for (int l = 0; l < half; l++) part[l] += part[l + half];
     return part[0];
@@ -83,8 +171,9 @@ static inline void fc_lanes_rest(float rest[16], const float *x, int64_t n, floa
 
 static inline float fc_row_dot(const float *x, const float *y, int64_t n)
 {
-    fc_lanes lanes = {0};
+    fc_lanes lanes;
     int64_t i = 0;
+    fc_lanes_set(&lanes, 0.0f);
     for (; i + 16 <= n; i += 16) fc_lanes_dot(&lanes, x + i, y + i);
     if (i < n) {
         float x_rest[16], y_rest[16];
@@ -97,8 +186,9 @@ static inline float fc_row_dot(const float *x, const float *y, int64_t n)
 
 static inline float fc_row_sum(const float *x, int64_t n)
 {
-    fc_lanes lanes = {0};
+    fc_lanes lanes;
     int64_t i = 0;
+    fc_lanes_set(&lanes, 0.0f);
     for (; i + 16 <= n; i += 16) fc_lanes_sum(&lanes, x + i);
     if (i < n) {
         float rest[16];
@@ -113,8 +203,8 @@ static inline float fc_row_sum(const float *x, int64_t n)
 static inline float fc_row_max(const float *x, int64_t n, float least)
 {
     fc_lanes lanes;
-    for (int l = 0; l < 16; l++) lanes[l] = least;
     int64_t i = 0;
+    fc_lanes_set(&lanes, least);
     for (; i + 16 <= n; i += 16) fc_lanes_max(&lanes, x + i);
     if (i < n) {
         float rest[16];
@@ -122,7 +212,7 @@ static inline float fc_row_max(const float *x, int64_t n, float least)
         fc_lanes_max(&lanes, rest);
     }
     float part[16], largest = least;
-    memcpy(part, &lanes, sizeof part);
+    fc_lanes_store(part, &lanes);
     for (int l = 0; l < 16; l++) largest = part[l] > largest ? part[l] : largest;
     return largest;
 }

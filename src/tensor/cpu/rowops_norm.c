@@ -116,13 +116,9 @@ enum { ROPE_PAIRS = 256 }; /* pairs whose sines are kept at a time */
 static void turns(float *restrict sine, float *restrict cosine, float position,
                   const float *restrict inv_freq, int64_t n)
 {
-    float largest = 0;
-    for (int64_t j = 0; j < n; j++) {
-        const float angle = position * inv_freq[j];
-        fc_sin_cos(angle, &sine[j], &cosine[j]);
-        largest = fc_row_max(&angle, 1, largest);
-    }
-    if (largest < FC_SIN_COS_LIMIT) return;
+    for (int64_t j = 0; j < n; j++)
+        fc_sin_cos(position * inv_freq[j], &sine[j], &cosine[j]);
+    if (fabsf(position) * fc_row_max(inv_freq, n, 0.0f) < FC_SIN_COS_LIMIT) return;
     for (int64_t j = 0; j < n; j++) {
         sine[j] = sinf(position * inv_freq[j]);
         cosine[j] = cosf(position * inv_freq[j]);

@@ -32,7 +32,7 @@ static void attend_one(double *z, const float *q, const float *k, const float *v
                        const fc_attention *shape)
 {
     const int64_t d = shape->d_head;
-    double max = -INFINITY, total = 0;
+    double max = -HUGE_VAL, total = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t b = oldest; b <= newest; b++) {
             double score = 0;
