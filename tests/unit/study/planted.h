@@ -32,7 +32,7 @@ static inline void planted_store(const char *dir, const planted_rows *planted)
                                 .d = planted->d,
                                 .dtype = FC_F32,
                                 .n_wanted = planted->n,
-                                .rows_per_shard = 100,
+                                .rows_per_shard = 1500,
                                 .max_length = 64};
     fc_assert_ok(fc_store_create(&writer, dir, &info, NULL, &n_done, &err), &err);
     for (int64_t t = 0; t < planted->n; t++) {
@@ -40,12 +40,15 @@ static inline void planted_store(const char *dir, const planted_rows *planted)
         if (row.doc_id != last) {
             char title[32];
             snprintf(title, sizeof title, "Title %d", (int)row.doc_id);
-            const fc_doc doc = {
-                .title = title, .source = "planted.txt", .line = row.doc_id + 1, .n_tokens = 1};
+            const fc_doc doc = {.title = title,
+                                .source = "planted.txt",
+                                .line = row.doc_id + 1,
+                                .n_tokens = 1};
             fc_assert_ok(fc_store_document(writer, row.doc_id, &doc, &err), &err);
             last = row.doc_id;
         }
-        fc_assert_ok(fc_store_append(writer, planted->x + t * planted->d, &row, 1, &err), &err);
+        fc_assert_ok(fc_store_append(writer, planted->x + t * planted->d, &row, 1, &err),
+                     &err);
     }
     fc_assert_ok(fc_store_finish(writer, false, &err), &err);
     fc_store_writer_close(writer);

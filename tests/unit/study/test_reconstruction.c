@@ -185,6 +185,7 @@ static void memory_that_runs_out_is_reported(void **state)
 static int open_backend(void **state)
 {
     fc_backend *be;
+    fc_par_set_threads(3); /* the backend's scratch is for as many as now */
     if (fc_backend_open(&be, NULL, NULL) != FC_OK) return -1;
     *state = be;
     return 0;
