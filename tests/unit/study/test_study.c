@@ -536,20 +536,37 @@ static void tokens_are_shown_as_text(void **state)
 
 /* --- refusals --------------------------------------------------------------------------- */
 
+/* Overwrites a number in the store's shard: stores refuse to be written with what is not finite,
+ * but a file may hold anything. */
+static void replace_in_shard(float from, float to)
+{
+    char path[FC_PATH_MAX];
+    size_t n_bytes, at = 0;
+    fc_test_path(path, acts, "shard-00000.safetensors");
+    char *bytes = fc_test_read(path, &n_bytes);
+    while (at + sizeof from <= n_bytes && memcmp(bytes + at, &from, sizeof from) != 0)
+        at++;
+    assert_true(at + sizeof from <= n_bytes);
+    memcpy(bytes + at, &to, sizeof to);
+    fc_test_write(path, bytes, n_bytes);
+    free(bytes);
+}
+
 static void rows_that_are_not_finite_are_refused(void **state)
 {
     (void)state;
-    const float bad[] = {NAN, INFINITY, -INFINITY};
+    const float bad[] = {NAN, INFINITY, -INFINITY}, marker = 1234.5f;
+    float x[ROWS * D];
+    memcpy(x, planted_x, sizeof x);
+    x[7 * D + 3] = marker;
+    const planted_rows planted = {ROWS, D, x, planted_row};
     fc_sae *sae = planted_sae(D);
     for (size_t i = 0; i < FC_LEN(bad); i++) {
-        float x[ROWS * D];
         const fc_study_config config = config_of(4, 1);
         fc_study_result result;
         fc_err err;
-        memcpy(x, planted_x, sizeof x);
-        x[7 * D + 3] = bad[i];
-        const planted_rows planted = {ROWS, D, x, planted_row};
         planted_store(acts, &planted);
+        replace_in_shard(marker, bad[i]);
         fc_assert_fails(study(&config, sae, NULL, &result, &err), &err, FC_FORMAT,
                         "row 7", "finite");
         assert_false(fc_path_exists(db_path));
