@@ -20,7 +20,8 @@ typedef struct fc_sae {
     bool is_b_dec_subtracted; /* apply_b_dec_to_input */
     float *w_enc, *w_dec;     /* [d_sae, d_in] */
     float *b_enc, *b_dec;     /* [d_sae], [d_in] */
-    fc_normaliser normaliser; /* what raw activations go through first; NONE for foreign SAEs */
+    fc_normaliser
+        normaliser; /* what raw activations go through first; NONE for foreign SAEs */
     char model[1024], hook[128]; /* where the activations came from; "" unknown */
     int64_t context_size;
 } fc_sae;
@@ -30,10 +31,10 @@ fc_status fc_sae_new(fc_sae **sae, int64_t d_in, int64_t d_sae, fc_err *err);
 void fc_sae_free(fc_sae *sae);
 
 /* f [d_sae, n] from normalised x [n, d_in]; scratch [n, d_in]. Then y [n, d_in] from f. */
-void fc_sae_encode(const fc_sae *sae, fc_backend *be, fc_precision precision, const float *x, int64_t n,
-                   float *scratch, float *f);
-void fc_sae_decode(const fc_sae *sae, fc_backend *be, fc_precision precision, const float *f, int64_t n,
-                   float *y);
+void fc_sae_encode(const fc_sae *sae, fc_backend *be, fc_precision precision,
+                   const float *x, int64_t n, float *scratch, float *f);
+void fc_sae_decode(const fc_sae *sae, fc_backend *be, fc_precision precision,
+                   const float *f, int64_t n, float *y);
 
 /* SAELens v6 folder: cfg.json and sae_weights.safetensors, W_enc [d_in, d_sae], W_dec [d_sae, d_in].
  * center_scale is folded into the weights exactly. center_unit has no counterpart in SAELens: the

@@ -20,18 +20,18 @@ typedef enum fc_mse_form { FC_MSE_MEAN, FC_MSE_SUM } fc_mse_form;
 typedef enum fc_init { FC_INIT_LINEAR, FC_INIT_TIED_UNIT, FC_INIT_SAELENS } fc_init;
 
 typedef struct fc_train_config {
-    int arch;          /* row of fc_archs: "standard" */
-    int64_t d_sae;     /* 0: expansion * d_in */
+    int arch;      /* row of fc_archs: "standard" */
+    int64_t d_sae; /* 0: expansion * d_in */
     int64_t expansion;
     int64_t epochs, batch_size;
     int64_t max_steps; /* 0: epochs decide */
     double lr, lr_final_factor;
     int64_t lr_warm_up_steps;
-    int lr_schedule;   /* fc_lr_schedule, after the warm-up */
+    int lr_schedule; /* fc_lr_schedule, after the warm-up */
     double l1_coefficient;
     int64_t l1_warm_up_steps;
-    int l1_form;       /* fc_l1_form, over features; always mean over the batch */
-    int mse_form;      /* fc_mse_form, over dimensions; always mean over the batch */
+    int l1_form;  /* fc_l1_form, over features; always mean over the batch */
+    int mse_form; /* fc_mse_form, over dimensions; always mean over the batch */
     double adam_beta1, adam_beta2, adam_eps;
     double grad_clip_norm; /* 0: none */
     bool unit_norm_decoder;
@@ -40,7 +40,8 @@ typedef struct fc_train_config {
     int normalization; /* none | center_unit | center_scale */
     int init;          /* fc_init: linear is torch.nn.Linear's default, as the seed */
     int precision;     /* fc_precision_choice */
-    double dead_threshold; /* 1e-6: a feature is dead when its maximum does not exceed it */
+    double
+        dead_threshold; /* 1e-6: a feature is dead when its maximum does not exceed it */
     fc_every checkpoint_every, log_every, histogram_every;
     int64_t seed;
 } fc_train_config;
@@ -50,7 +51,7 @@ const fc_field *fc_train_fields(int64_t *n);
 fc_status fc_train_check(const fc_train_config *config, fc_err *err);
 
 typedef struct fc_train_result {
-    int64_t steps, n_dead; /* dead over the last epoch, by the running maxima */
+    int64_t steps, n_dead;     /* dead over the last epoch, by the running maxima */
     double mse, l1, l0, total; /* means over the last 100 steps */
     double seconds;
 } fc_train_result;
@@ -58,7 +59,8 @@ typedef struct fc_train_result {
 /* Trains into out_dir. is_resume: goes on from the newest sound checkpoint (or starts when there is
  * none); the config must be the same. Without it an existing run is refused. FC_CANCELLED after
  * Ctrl-C, with a checkpoint written. */
-fc_status fc_train(const fc_train_config *config, const char *store_dir, fc_backend *be, const char *out_dir,
-                   bool is_resume, fc_train_result *result, fc_err *err);
+fc_status fc_train(const fc_train_config *config, const char *store_dir, fc_backend *be,
+                   const char *out_dir, bool is_resume, fc_train_result *result,
+                   fc_err *err);
 
 #endif

@@ -1,0 +1,34 @@
+/* run_log.h - what a training run says about itself: metrics.csv and TensorBoard events.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_SAE_RUN_LOG_H
+#define FC_SAE_RUN_LOG_H
+
+#include "base/err.h"
+
+/* One line: means over the steps since the line before, and the state after step `step`. */
+typedef struct fc_run_line {
+    int64_t step;              /* steps done */
+    double epoch;              /* epochs done */
+    double total, mse, l1, l0; /* means over these steps; l1 without its coefficient */
+    int64_t n_dead;
+    double lr; /* of step `step`'s update */
+} fc_run_line;
+
+typedef struct fc_run_log fc_run_log;
+
+/* Starts metrics.csv with its header line, or sets it back to `csv` [n_bytes] if that is not
+ * NULL; opens a new events file. Both grow while the run goes on. */
+fc_status fc_run_log_open(fc_run_log **log, const char *run_dir, const void *csv,
+                          size_t n_bytes, fc_err *err);
+
+/* One row of metrics.csv and the scalars loss/total, loss/mse, loss/l1, sparsity/l0,
+ * sparsity/dead, lr; both are in the files when it returns. */
+fc_status fc_run_log_line(fc_run_log *log, const fc_run_line *line, fc_err *err);
+
+/* Histogram features/max of max [d_sae]. */
+fc_status fc_run_log_maxima(fc_run_log *log, int64_t step, const float *max,
+                            int64_t d_sae, fc_err *err);
+void fc_run_log_close(fc_run_log *log); /* accepts NULL */
+
+#endif

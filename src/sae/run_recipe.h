@@ -1,0 +1,20 @@
+/* run_recipe.h - recipe.json: what a run was asked to do, and whether a resume asks the same.
+ *
+ *   {"acts": "/data/acts", "store": {"hook", "model", "model_hash", "width", "dtype", "rows",
+ *    "text_hash", "mean_xxh3"}, "train": {every option of fc_train_fields}}
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_SAE_RUN_RECIPE_H
+#define FC_SAE_RUN_RECIPE_H
+
+#include "base/hash.h"
+#include "sae/train.h"
+
+/* Writes run_dir/recipe.json. Where there is one already: is_resume false is refused; otherwise it
+ * must say the same but for checkpoint_every and the paths of store and model, and the first
+ * difference is named (FC_MISMATCH). hash receives a digest of what must be the same. */
+fc_status fc_run_recipe(const char *run_dir, const fc_train_config *config,
+                        const char *store_dir, const fc_store *store, bool is_resume,
+                        char hash[FC_HASH_HEX], fc_err *err);
+
+#endif

@@ -1,0 +1,326 @@
+/* train.c - the training loop: a store in, an SAE out, the same bytes whatever happens between.
+ *
+ *   for step = done .. T-1:   epoch = step / B, batch = step % B   (B batches an epoch)
+ *       x = mixer             prefetched, normalised, in an order fixed by (seed, epoch)
+ *       arch->step            losses, firing, gradients
+ *       optimizer             projection, clipping, Adam
+ *       maxima, log, checkpoint, Ctrl-C
+ *
+ * All of that depends on the step count and on what a checkpoint holds, never on the clock, so
+ * a run that was stopped or killed ends with the same weights and the same log.
+ *
+ * Dead features. A maximum is kept over the running epoch and over the one before; both together
+ * are what a feature is judged by, so from the second epoch on it had at least one whole epoch
+ * to fire in. At the end of an epoch that is exactly this epoch. During the first, fewer
+ * activations were seen and the count is too high.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "sae/train.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "acts/mixer.h"
+#include "base/alloc.h"
+#include "base/cancel.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "sae/checkpoint.h"
+#include "sae/init.h"
+#include "sae/optimizer.h"
+#include "sae/run_log.h"
+#include "sae/run_recipe.h"
+#include "sae/schedule.h"
+
+typedef struct training {
+    fc_train_config config; /* d_sae and batch_size resolved */
+    const char *run_dir;
+    fc_backend *be;
+    fc_store *store;
+    fc_sae *sae;
+    fc_step *step;
+    fc_mixer *mixer;
+    fc_run_log *log;
+    fc_train_state state;
+    int64_t n_batches;            /* an epoch */
+    int64_t n_steps;              /* in all */
+    double begin_s, checkpoint_s; /* clock: start, last checkpoint */
+    int64_t checkpoint_step;      /* steps done at the last checkpoint */
+} training;
+
+/* --- beginning ---------------------------------------------------------------------------- */
+
+/* Sizes that depend on the store. */
+static fc_status resolve(training *t, fc_err *err)
+{
+    fc_train_config *c = &t->config;
+    const int64_t rows = fc_store_rows(t->store), d_in = fc_store_info_of(t->store)->d;
+    if (c->d_sae == 0) c->d_sae = c->expansion * d_in;
+    c->batch_size = fc_min(c->batch_size, fc_max(rows, 1));
+    t->n_batches = fc_mixer_batches(rows, c->batch_size, c->drop_last);
+    t->n_steps = t->n_batches * c->epochs;
+    if (c->max_steps > 0) t->n_steps = fc_min(t->n_steps, c->max_steps);
+    if (t->n_steps < 1)
+        return fc_fail(err, FC_USAGE, "the store has no activations to train on");
+    if (t->n_steps > FC_CHECKPOINT_MAX_STEP)
+        return fc_fail(err, FC_USAGE,
+                       "%" PRId64
+                       " steps in all, expected at most %d: larger batches or fewer "
+                       "epochs",
+                       t->n_steps, FC_CHECKPOINT_MAX_STEP);
+    return FC_OK;
+}
+
+static fc_status make_sae(training *t, fc_err *err)
+{
+    const fc_store_info *info = fc_store_info_of(t->store);
+    FC_TRY(fc_sae_new(&t->sae, info->d, t->config.d_sae, err));
+    fc_sae *sae = t->sae;
+    (void)snprintf(sae->arch, sizeof sae->arch, "%s", fc_arch_at(t->config.arch)->name);
+    (void)snprintf(sae->model, sizeof sae->model, "%s", info->model);
+    (void)snprintf(sae->hook, sizeof sae->hook, "%s", info->hook);
+    sae->context_size = info->max_length;
+    sae->is_b_dec_subtracted = t->config.apply_b_dec_to_input;
+    FC_TRY(fc_normaliser_of_store(&sae->normaliser, (fc_norm_kind)t->config.normalization,
+                                  t->store, err));
+    fc_sae_init_weights(sae, &t->config, t->be);
+    return fc_step_new(&t->step, &t->config, t->be, sae, err);
+}
+
+static fc_status make_state(training *t, fc_err *err)
+{
+    t->state.step = t->step;
+    FC_TRY(fc_alloc(&t->state.max_epoch, t->config.d_sae, sizeof(float), "maxima", err));
+    return fc_alloc(&t->state.max_before, t->config.d_sae, sizeof(float), "maxima", err);
+}
+
+/* Takes up the newest checkpoint, if one is wanted and there; opens data and log at its place. */
+static fc_status take_up(training *t, bool is_resume, fc_err *err)
+{
+    char *csv = NULL;
+    size_t n_csv_bytes = 0;
+    fc_status status;
+    if (is_resume)
+        FC_TRY_GOTO(fc_checkpoint_load(t->run_dir, &t->state, &csv, &n_csv_bytes, err));
+    t->checkpoint_step = csv != NULL ? t->state.n_done : -1;
+    if (csv != NULL)
+        fc_log(FC_LOG_INFO, "going on from step %" PRId64 " of %" PRId64, t->state.n_done,
+               t->n_steps);
+    const fc_mixer_config mixer = {.batch_size = t->config.batch_size,
+                                   .seed = (uint64_t)t->config.seed,
+                                   .drop_last = t->config.drop_last,
+                                   .epoch = t->state.n_done / t->n_batches,
+                                   .index = t->state.n_done % t->n_batches};
+    FC_TRY_GOTO(fc_mixer_new(&t->mixer, t->store, &t->sae->normaliser, &mixer, err));
+    status = fc_run_log_open(&t->log, t->run_dir, csv, n_csv_bytes, err);
+done:
+    fc_free(csv);
+    return status;
+}
+
+/* --- one step ----------------------------------------------------------------------------- */
+
+static void add_losses(fc_losses *sum, const fc_losses *l)
+{
+    sum->total += l->total;
+    sum->mse += l->mse;
+    sum->l1 += l->l1;
+    sum->l0 += l->l0;
+}
+
+static fc_losses mean_of(fc_losses sum, int64_t n)
+{
+    const double by = (double)fc_max(n, 1);
+    return (fc_losses){sum.total / by, sum.mse / by, sum.l1 / by, sum.l0 / by};
+}
+
+/* Maxima of the batch into those of the epoch; at its end the epoch becomes the one before. */
+static void keep_maxima(training *t)
+{
+    fc_train_state *s = &t->state;
+    const float *max = t->step->firing.max;
+    for (int64_t i = 0; i < t->config.d_sae; i++)
+        if (max[i] > s->max_epoch[i]) s->max_epoch[i] = max[i];
+    if (s->n_done % t->n_batches != 0) return;
+    float *const finished = s->max_epoch;
+    s->max_epoch = s->max_before;
+    s->max_before = finished;
+    memset(s->max_epoch, 0, (size_t)t->config.d_sae * sizeof(float));
+}
+
+static float max_since(const fc_train_state *s, int64_t i)
+{
+    return s->max_epoch[i] > s->max_before[i] ? s->max_epoch[i] : s->max_before[i];
+}
+
+static int64_t count_dead(const training *t)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < t->config.d_sae; i++)
+        n += (double)max_since(&t->state, i) <= t->config.dead_threshold;
+    return n;
+}
+
+static fc_status do_step(training *t, fc_err *err)
+{
+    fc_train_state *s = &t->state;
+    const fc_mixed_batch *batch = fc_mixer_next(t->mixer);
+    t->step->x = batch->x;
+    t->step->n = batch->n;
+    t->step->l1_coefficient = fc_schedule_l1(&t->config, s->n_done);
+    t->step->arch->step(t->step);
+    const fc_losses *losses = &t->step->losses;
+    if (!isfinite(losses->total))
+        return fc_fail(err, FC_MISMATCH,
+                       "training diverged: at step %" PRId64
+                       " the loss is %g; a learning rate "
+                       "below %g or --grad-clip-norm may help",
+                       s->n_done, losses->total, t->config.lr);
+    (void)fc_optimizer_prepare(t->step, false);
+    fc_optimizer_apply(t->step, fc_schedule_lr(&t->config, s->n_done, t->n_steps),
+                       s->n_done + 1);
+
+    s->recent[s->n_done % FC_RECENT_STEPS] = *losses;
+    add_losses(&s->window, losses);
+    s->n_window++;
+    s->n_done++;
+    keep_maxima(t);
+    return FC_OK;
+}
+
+/* --- log and checkpoints ------------------------------------------------------------------ */
+
+static bool is_due(int64_t step, const fc_every *every, int64_t n_steps)
+{
+    return step % every->steps == 0 || step == n_steps;
+}
+
+static fc_status log_line(training *t, fc_progress *progress, fc_err *err)
+{
+    fc_train_state *s = &t->state;
+    const fc_losses mean = mean_of(s->window, s->n_window);
+    const fc_run_line line = {.step = s->n_done,
+                              .epoch = (double)s->n_done / (double)t->n_batches,
+                              .total = mean.total,
+                              .mse = mean.mse,
+                              .l1 = mean.l1,
+                              .l0 = mean.l0,
+                              .n_dead = count_dead(t),
+                              .lr =
+                                  fc_schedule_lr(&t->config, s->n_done - 1, t->n_steps)};
+    s->window = (fc_losses){0};
+    s->n_window = 0;
+    (void)snprintf(progress->note, sizeof progress->note,
+                   "loss %.3e  l0 %.1f  dead %" PRId64, line.total, line.l0, line.n_dead);
+    return fc_run_log_line(t->log, &line, err);
+}
+
+static fc_status log_maxima(training *t, fc_err *err)
+{
+    float *const max = t->step->row; /* free between steps */
+    for (int64_t i = 0; i < t->config.d_sae; i++) max[i] = max_since(&t->state, i);
+    return fc_run_log_maxima(t->log, t->state.n_done, max, t->config.d_sae, err);
+}
+
+static fc_status save_checkpoint(training *t, fc_err *err)
+{
+    FC_TRY(fc_checkpoint_save(t->run_dir, &t->state, err));
+    t->checkpoint_s = fc_clock_s();
+    t->checkpoint_step = t->state.n_done;
+    return FC_OK;
+}
+
+static bool is_checkpoint_due(const training *t)
+{
+    const fc_every *every = &t->config.checkpoint_every;
+    if (every->steps > 0) return t->state.n_done % every->steps == 0;
+    return fc_clock_s() - t->checkpoint_s >= every->seconds;
+}
+
+static fc_status after_step(training *t, fc_progress *progress, fc_err *err)
+{
+    const int64_t done = t->state.n_done;
+    if (is_due(done, &t->config.log_every, t->n_steps))
+        FC_TRY(log_line(t, progress, err));
+    if (is_due(done, &t->config.histogram_every, t->n_steps)) FC_TRY(log_maxima(t, err));
+    const bool is_cancelled = fc_cancel_requested() && done < t->n_steps;
+    if (is_cancelled || done == t->n_steps || is_checkpoint_due(t))
+        FC_TRY(save_checkpoint(t, err));
+    fc_progress_set(progress, (double)done);
+    if (!is_cancelled) return FC_OK;
+    return fc_fail(err, FC_CANCELLED,
+                   "stopped at step %" PRId64 " of %" PRId64
+                   " with a checkpoint in '%s': --resume goes on from there",
+                   done, t->n_steps, t->run_dir);
+}
+
+static fc_status loop(training *t, fc_err *err)
+{
+    fc_progress progress =
+        fc_progress_begin("train", "steps", (double)t->state.n_done, (double)t->n_steps);
+    fc_status status = FC_OK;
+    t->checkpoint_s = fc_clock_s();
+    while (status == FC_OK && t->state.n_done < t->n_steps) {
+        status = do_step(t, err);
+        if (status == FC_OK) status = after_step(t, &progress, err);
+    }
+    fc_progress_end(&progress);
+    return status;
+}
+
+/* --- end ---------------------------------------------------------------------------------- */
+
+static fc_status finish(training *t, fc_train_result *result, fc_err *err)
+{
+    char dir[FC_PATH_MAX];
+    const fc_train_state *s = &t->state;
+    FC_TRY(fc_path_join(dir, t->run_dir, "sae", err));
+    FC_TRY(fc_sae_save(t->sae, dir, err));
+    const int64_t n = fc_min(s->n_done, FC_RECENT_STEPS);
+    fc_losses sum = {0};
+    for (int64_t i = 0; i < n; i++) add_losses(&sum, &s->recent[i]);
+    const fc_losses mean = mean_of(sum, n);
+    *result = (fc_train_result){.steps = s->n_done,
+                                .n_dead = count_dead(t),
+                                .mse = mean.mse,
+                                .l1 = mean.l1,
+                                .l0 = mean.l0,
+                                .total = mean.total,
+                                .seconds = fc_clock_s() - t->begin_s};
+    return FC_OK;
+}
+
+static void close_all(training *t)
+{
+    fc_mixer_free(t->mixer); /* its thread reads store and normaliser */
+    fc_run_log_close(t->log);
+    fc_step_free(t->step);
+    fc_sae_free(t->sae);
+    fc_store_close(t->store);
+    fc_free(t->state.max_epoch);
+    fc_free(t->state.max_before);
+}
+
+fc_status fc_train(const fc_train_config *config, const char *store_dir, fc_backend *be,
+                   const char *out_dir, bool is_resume, fc_train_result *result,
+                   fc_err *err)
+{
+    training t = {
+        .config = *config, .run_dir = out_dir, .be = be, .begin_s = fc_clock_s()};
+    fc_status status;
+    FC_TRY(fc_train_check(config, err));
+    FC_TRY_GOTO(fc_store_open(&t.store, store_dir, false, false, err));
+    FC_TRY_GOTO(resolve(&t, err));
+    FC_TRY_GOTO(fc_run_recipe(out_dir, config, store_dir, t.store, is_resume,
+                              t.state.recipe_hash, err));
+    FC_TRY_GOTO(make_sae(&t, err));
+    FC_TRY_GOTO(make_state(&t, err));
+    FC_TRY_GOTO(take_up(&t, is_resume, err));
+    FC_TRY_GOTO(loop(&t, err));
+    status = finish(&t, result, err);
+done:
+    close_all(&t);
+    return status;
+}

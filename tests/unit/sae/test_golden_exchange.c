@@ -1,0 +1,392 @@
+/* test_golden_exchange.c - SAELens folders: features and reconstructions as SAELens computes
+ * them, damaged folders refused, and what is saved comes back.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "testing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include "sae/sae.h"
+
+static void fixture_dir(char *dir, const char *name)
+{
+    char path[FC_PATH_MAX];
+    snprintf(path, sizeof path, "sae/exchange/%s", name);
+    fc_fixture(dir, path);
+}
+
+static float *floats(int64_t n)
+{
+    float *p = NULL;
+    fc_err err = {0};
+    fc_assert_ok(fc_alloc(&p, n, sizeof *p, "test values", &err), &err);
+    return p;
+}
+
+/* --- folders of SAELens ------------------------------------------------------------------- */
+
+/* Reconstruction [n, d_in] and features [n, d_sae] token-major, as SAELens stores them. */
+static void run_sae(const fc_sae *sae, const float *x, int64_t n, float *features,
+                    float *y)
+{
+    fc_err err = {0};
+    fc_backend *be = NULL;
+    fc_assert_ok(fc_backend_open(&be, NULL, &err), &err);
+    float *f = floats(sae->d_sae * n), *scratch = floats(sae->d_in * n);
+    fc_sae_encode(sae, be, FC_PRECISION_F32, x, n, scratch, f);
+    fc_sae_decode(sae, be, FC_PRECISION_F32, f, n, y);
+    for (int64_t i = 0; i < sae->d_sae; i++)
+        for (int64_t t = 0; t < n; t++) features[t * sae->d_sae + i] = f[i * n + t];
+    fc_free(f);
+    fc_free(scratch);
+    fc_backend_close(be);
+}
+
+static float *values(const fc_safetensors *io, const char *name)
+{
+    fc_err err = {0};
+    float *v = NULL;
+    const fc_tensor *t = fc_safetensors_find(io, name);
+    assert_non_null(t);
+    fc_assert_ok(fc_tensor_to_f32(t, &v, &err), &err);
+    return v;
+}
+
+static void check_folder(const char *name)
+{
+    fc_err err = {0};
+    char dir[FC_PATH_MAX], path[FC_PATH_MAX];
+    fc_sae *sae = NULL;
+    fc_safetensors *io = NULL;
+    fixture_dir(dir, name);
+    fc_assert_ok(fc_sae_load(&sae, dir, &err), &err);
+    fc_test_path(path, dir, "io.safetensors");
+    fc_assert_ok(fc_safetensors_open(&io, path, &err), &err);
+    const int64_t n = fc_safetensors_find(io, "x")->n / sae->d_in;
+    float *x = values(io, "x"), *f = values(io, "features"),
+          *y = values(io, "reconstruction");
+    float *f_found = floats(n * sae->d_sae), *y_found = floats(n * sae->d_in);
+    run_sae(sae, x, n, f_found, y_found);
+    const fc_difference df = fc_compare(f_found, f, n * sae->d_sae);
+    const fc_difference dy = fc_compare(y_found, y, n * sae->d_in);
+    print_message("%-28s features %.1e, reconstruction %.1e\n", name, df.max_norm,
+                  dy.max_norm);
+    assert_true(df.max_norm <= 1e-5);
+    assert_true(dy.max_norm <= 1e-5);
+    float *const all[] = {x, f, y, f_found, y_found};
+    for (size_t i = 0; i < FC_LEN(all); i++) fc_free(all[i]);
+    fc_safetensors_close(io);
+    fc_sae_free(sae);
+}
+
+static void folders_of_saelens_give_its_features(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "standard",          "standard-folded",  "standard-no-input-bias",
+        "standard-bfloat16", "standard-float16", "standard-expected-average",
+        "standard-hook-z",   "tiny-standard",    "legacy-standard"};
+    for (size_t i = 0; i < FC_LEN(names); i++) check_folder(names[i]);
+}
+
+static void the_origin_of_the_activations_is_read(void **state)
+{
+    (void)state;
+    fc_err err = {0};
+    char dir[FC_PATH_MAX];
+    fc_sae *sae = NULL;
+    fixture_dir(dir, "standard-no-input-bias");
+    fc_assert_ok(fc_sae_load(&sae, dir, &err), &err);
+    assert_string_equal(sae->arch, "standard");
+    assert_string_equal(sae->model, "google/gemma-3-1b-it");
+    assert_string_equal(sae->hook, "model.layers.25.mlp.down_proj");
+    assert_int_equal(sae->context_size, 128);
+    assert_false(sae->is_b_dec_subtracted);
+    assert_int_equal(sae->normaliser.kind, FC_NORM_NONE);
+    fc_sae_free(sae);
+}
+
+static void what_is_not_supported_is_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *word;
+    } cases[] = {
+        {"topk", "architecture 'topk' is not supported"},
+        {"jumprelu", "architecture 'jumprelu' is not supported"},
+        {"gated", "architecture 'gated' is not supported"},
+        {"transcoder", "architecture 'transcoder' is not supported"},
+        {"batchtopk", "architecture 'jumprelu' is not supported"},
+        {"legacy-topk", "activation 'topk' is not supported"},
+        {"standard-layer-norm", "normalize_activations 'layer_norm' is not supported"},
+        {"standard-constant-norm", "'constant_norm_rescale' is not supported"},
+    };
+    for (size_t i = 0; i < FC_LEN(cases); i++) {
+        fc_err err = {0};
+        char dir[FC_PATH_MAX];
+        fc_sae *sae = NULL;
+        fixture_dir(dir, cases[i].name);
+        fc_assert_fails(fc_sae_load(&sae, dir, &err), &err, FC_FORMAT, cases[i].word,
+                        "cfg.json");
+        assert_null(sae);
+    }
+}
+
+/* --- damaged folders ---------------------------------------------------------------------- */
+
+/* What the sentence must say; folders that are not listed need only be refused. */
+static const struct {
+    const char *name, *word;
+} reasons[] = {
+    {"cfg-list", "a list"},
+    {"cfg-missing", "cfg.json"},
+    {"cfg-not-json", "not valid JSON"},
+    {"d_in-mismatch", "[10, 5]"},
+    {"d_sae-fraction", "d_sae is a number with a fraction"},
+    {"d_sae-huge", "d_sae is 4611686018427387904"},
+    {"d_sae-mismatch", "[12, 6]"},
+    {"d_sae-negative", "d_sae is -10"},
+    {"duplicate-names", "b_dec"},
+    {"empty-weights", "sae_weights.safetensors"},
+    {"extra-tensor", "W_extra"},
+    {"integer-weights", "I32"},
+    {"jumprelu-without-threshold", "architecture 'jumprelu' is not supported"},
+    {"k-above-d_sae", "architecture 'topk' is not supported"},
+    {"missing-tensor", "'b_enc' is missing"},
+    {"nan-weights", "'W_dec' holds"},
+    {"transcoder-input-bias", "architecture 'transcoder' is not supported"},
+    {"unknown-architecture", "'quantum'"},
+    {"unknown-dtype", "'float12'"},
+    {"unknown-normalisation", "'sometimes'"},
+    {"unknown-tensor-dtype", "F12"},
+    {"weights-missing", "sae_weights.safetensors"},
+    {"wrong-rank", "b_enc"},
+    {"wrong-shape", "W_enc"},
+};
+
+static void every_damaged_folder_is_refused(void **state)
+{
+    (void)state;
+    fc_err err = {0};
+    char bad[FC_PATH_MAX], dir[FC_PATH_MAX];
+    fc_names names;
+    fixture_dir(bad, "bad");
+    fc_assert_ok(fc_dir_list(&names, bad, &err), &err);
+    assert_true(names.n >= 37);
+    for (int64_t i = 0; i < names.n; i++) {
+        fc_err why = {0};
+        fc_sae *sae = NULL;
+        fc_test_path(dir, bad, names.name[i]);
+        if (fc_sae_load(&sae, dir, &why) == FC_OK)
+            fail_msg("%s was loaded", names.name[i]);
+        assert_null(sae);
+        const char *word = names.name[i]; /* the path names the folder */
+        for (size_t j = 0; j < FC_LEN(reasons); j++)
+            if (strcmp(reasons[j].name, names.name[i]) == 0) word = reasons[j].word;
+        if (strstr(why.text, word) == NULL)
+            fail_msg("%s: '%s' does not say '%s'", names.name[i], why.text, word);
+    }
+    fc_names_free(&names);
+}
+
+/* --- our own folders ---------------------------------------------------------------------- */
+
+static void fill(float *w, int64_t n, uint64_t first, double scale)
+{
+    for (int64_t i = 0; i < n; i++)
+        w[i] = (float)(scale * fc_rng_normal(7, FC_RNG_TEST, first + (uint64_t)i));
+}
+
+enum { D_IN = 70, D_SAE = 131, N_ROWS = 9 }; /* not multiples of the transposing block */
+
+static fc_sae *make_sae(fc_norm_kind kind, bool is_subtracted)
+{
+    fc_err err = {0};
+    fc_sae *sae = NULL;
+    float mean[D_IN];
+    fc_assert_ok(fc_sae_new(&sae, D_IN, D_SAE, &err), &err);
+    fill(sae->w_enc, D_IN * D_SAE, 0, 0.2);
+    fill(sae->w_dec, D_IN * D_SAE, 100000, 0.2);
+    fill(sae->b_enc, D_SAE, 200000, 0.1);
+    fill(sae->b_dec, D_IN, 300000, 0.1);
+    fill(mean, D_IN, 400000, 5.0);
+    snprintf(sae->arch, sizeof sae->arch, "standard");
+    snprintf(sae->model, sizeof sae->model, "models/tiny");
+    snprintf(sae->hook, sizeof sae->hook, "model.layers.5.mlp.down_proj");
+    sae->context_size = 128;
+    sae->is_b_dec_subtracted = is_subtracted;
+    fc_assert_ok(fc_normaliser_init(&sae->normaliser, kind, D_IN, mean, 3.5f, &err),
+                 &err);
+    return sae;
+}
+
+static void a_saved_sae_comes_back_bit_for_bit(void **state)
+{
+    (void)state;
+    static const fc_norm_kind kinds[] = {FC_NORM_NONE, FC_NORM_CENTER_UNIT};
+    for (size_t i = 0; i < FC_LEN(kinds); i++) {
+        fc_err err = {0};
+        char dir[FC_PATH_MAX];
+        fc_sae *sae = make_sae(kinds[i], i == 0), *back = NULL;
+        fc_test_dir_make(dir);
+        fc_assert_ok(fc_sae_save(sae, dir, &err), &err);
+        assert_int_equal(fc_test_count_entries(dir),
+                         kinds[i] == FC_NORM_CENTER_UNIT ? 3 : 2);
+        fc_assert_ok(fc_sae_load(&back, dir, &err), &err);
+        assert_memory_equal(back->w_enc, sae->w_enc, D_IN * D_SAE * sizeof(float));
+        assert_memory_equal(back->w_dec, sae->w_dec, D_IN * D_SAE * sizeof(float));
+        assert_memory_equal(back->b_enc, sae->b_enc, D_SAE * sizeof(float));
+        assert_memory_equal(back->b_dec, sae->b_dec, D_IN * sizeof(float));
+        assert_int_equal(back->normaliser.kind, kinds[i]);
+        if (kinds[i] == FC_NORM_CENTER_UNIT)
+            assert_memory_equal(back->normaliser.mean, sae->normaliser.mean,
+                                D_IN * sizeof(float));
+        assert_int_equal(back->is_b_dec_subtracted, sae->is_b_dec_subtracted);
+        assert_string_equal(back->model, sae->model);
+        assert_string_equal(back->hook, sae->hook);
+        assert_int_equal(back->context_size, 128);
+        fc_sae_free(sae);
+        fc_sae_free(back);
+        fc_test_dir_remove(dir);
+    }
+}
+
+static void folding_center_scale_changes_no_feature(void **state)
+{
+    (void)state;
+    for (int is_subtracted = 0; is_subtracted < 2; is_subtracted++) {
+        fc_err err = {0};
+        char dir[FC_PATH_MAX];
+        fc_sae *sae = make_sae(FC_NORM_CENTER_SCALE, is_subtracted), *folded = NULL;
+        float *raw = floats(N_ROWS * D_IN), *x = floats(N_ROWS * D_IN), norm[N_ROWS];
+        float *f = floats(N_ROWS * D_SAE), *f_raw = floats(N_ROWS * D_SAE);
+        float *y = floats(N_ROWS * D_IN), *y_raw = floats(N_ROWS * D_IN);
+        fill(raw, N_ROWS * D_IN, 500000, 4.0);
+        fc_test_dir_make(dir);
+        fc_assert_ok(fc_sae_save(sae, dir, &err), &err);
+        fc_assert_ok(fc_sae_load(&folded, dir, &err), &err);
+        assert_int_equal(folded->normaliser.kind, FC_NORM_NONE);
+
+        fc_normalise(&sae->normaliser, x, raw, norm, N_ROWS);
+        run_sae(sae, x, N_ROWS, f, y);
+        fc_denormalise(&sae->normaliser, y, norm, N_ROWS);
+        run_sae(folded, raw, N_ROWS, f_raw, y_raw);
+        fc_assert_close(f_raw, f, N_ROWS * D_SAE, 1e-5, 1e-5);
+        fc_assert_close(y_raw, y, N_ROWS * D_IN, 1e-5, 1e-5);
+
+        float *const all[] = {raw, x, f, f_raw, y, y_raw};
+        for (size_t i = 0; i < FC_LEN(all); i++) fc_free(all[i]);
+        fc_sae_free(sae);
+        fc_sae_free(folded);
+        fc_test_dir_remove(dir);
+    }
+}
+
+static void cfg_json_holds_what_saelens_needs(void **state)
+{
+    (void)state;
+    fc_err err = {0};
+    char dir[FC_PATH_MAX], path[FC_PATH_MAX];
+    json_t *cfg = NULL;
+    fc_sae *sae = make_sae(FC_NORM_CENTER_UNIT, true);
+    fc_test_dir_make(dir);
+    fc_assert_ok(fc_sae_save(sae, dir, &err), &err);
+    fc_test_path(path, dir, "cfg.json");
+    fc_assert_ok(fc_json_load(&cfg, path, &err), &err);
+    const json_t *meta = json_object_get(cfg, "metadata");
+    assert_string_equal(json_string_value(json_object_get(cfg, "architecture")),
+                        "standard");
+    assert_string_equal(json_string_value(json_object_get(cfg, "dtype")), "float32");
+    assert_string_equal(json_string_value(json_object_get(cfg, "normalize_activations")),
+                        "none");
+    assert_int_equal(json_integer_value(json_object_get(cfg, "d_in")), D_IN);
+    assert_int_equal(json_integer_value(json_object_get(cfg, "d_sae")), D_SAE);
+    assert_true(json_is_true(json_object_get(cfg, "apply_b_dec_to_input")));
+    assert_string_equal(json_string_value(json_object_get(meta, "sae_lens_version")),
+                        "6.18.0");
+    assert_string_equal(json_string_value(json_object_get(meta, "hf_hook_name")),
+                        sae->hook);
+    assert_string_equal(json_string_value(json_object_get(meta, "facet_normalization")),
+                        "center_unit");
+    json_decref(cfg);
+    fc_sae_free(sae);
+    fc_test_dir_remove(dir);
+}
+
+static void an_sae_that_is_not_finite_is_not_saved(void **state)
+{
+    (void)state;
+    fc_err err = {0};
+    char dir[FC_PATH_MAX];
+    fc_sae *sae = make_sae(FC_NORM_NONE, true);
+    sae->b_enc[3] = NAN;
+    fc_test_dir_make(dir);
+    fc_assert_fails(fc_sae_save(sae, dir, &err), &err, FC_FORMAT,
+                    "'b_enc' holds nan at place 3");
+    assert_int_equal(fc_test_count_entries(dir), 0);
+    fc_sae_free(sae);
+    fc_test_dir_remove(dir);
+}
+
+/* --- faults ------------------------------------------------------------------------------- */
+
+typedef struct place {
+    char dir[FC_PATH_MAX];
+    const fc_sae *sae;
+} place;
+
+static fc_status save_and_load(void *ctx, fc_err *err)
+{
+    const place *p = ctx;
+    fc_sae *back = NULL;
+    fc_status status = fc_sae_save(p->sae, p->dir, err);
+    if (status == FC_OK) status = fc_sae_load(&back, p->dir, err);
+    fc_sae_free(back);
+    return status;
+}
+
+static void no_temporary_is_left(void *ctx)
+{
+    const place *p = ctx;
+    fc_err err = {0};
+    fc_names names;
+    fc_assert_ok(fc_dir_list(&names, p->dir, &err), &err);
+    for (int64_t i = 0; i < names.n; i++) assert_null(strstr(names.name[i], ".tmp"));
+    fc_names_free(&names);
+}
+
+static void faults_end_with_a_sentence_and_no_leftovers(void **state)
+{
+    (void)state;
+    place p;
+    fc_sae *sae = make_sae(FC_NORM_CENTER_UNIT, true);
+    p.sae = sae;
+    fc_test_dir_make(p.dir);
+    assert_true(fc_test_sweep_alloc(save_and_load, no_temporary_is_left, &p) > 10);
+    assert_true(fc_test_sweep_write(save_and_load, no_temporary_is_left, &p) > 3);
+    fc_sae_free(sae);
+    fc_test_dir_remove(p.dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(folders_of_saelens_give_its_features),
+        cmocka_unit_test(the_origin_of_the_activations_is_read),
+        cmocka_unit_test(what_is_not_supported_is_refused_by_name),
+        cmocka_unit_test(every_damaged_folder_is_refused),
+        cmocka_unit_test(a_saved_sae_comes_back_bit_for_bit),
+        cmocka_unit_test(folding_center_scale_changes_no_feature),
+        cmocka_unit_test(cfg_json_holds_what_saelens_needs),
+        cmocka_unit_test(an_sae_that_is_not_finite_is_not_saved),
+        cmocka_unit_test(faults_end_with_a_sentence_and_no_leftovers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
