@@ -18,41 +18,12 @@
 #include "formats/safetensors.h"
 #include "model/model.h"
 #include "tiny_gemma.h"
+#include "unit/model/site_names.h"
 
 static const double limit = 1e-5; /* relative L2 of one sequence's tensor */
 
 enum { N_SEQS = 4, N_LAYERS = 3, N_TOKENS = 45 };
 static const int64_t begins[N_SEQS + 1] = {0, 1, 12, 12, N_TOKENS}; /* one is empty */
-
-/* Name of each site; the layer's number takes the place of '#'. */
-static const char *const names[FC_N_SITES] = {
-    [FC_SITE_EMBED] = "model.embed_tokens",
-    [FC_SITE_LAYER_IN] = "model.layers.#:input",
-    [FC_SITE_ATTN_NORM] = "model.layers.#.input_layernorm",
-    [FC_SITE_Q] = "model.layers.#.self_attn.q_proj",
-    [FC_SITE_K] = "model.layers.#.self_attn.k_proj",
-    [FC_SITE_V] = "model.layers.#.self_attn.v_proj",
-    [FC_SITE_Q_NORM] = "model.layers.#.self_attn.q_norm",
-    [FC_SITE_K_NORM] = "model.layers.#.self_attn.k_norm",
-    [FC_SITE_ATTN_Z] = "model.layers.#.self_attn.o_proj:input",
-    [FC_SITE_ATTN_OUT] = "model.layers.#.self_attn.o_proj",
-    [FC_SITE_POST_ATTN_NORM] = "model.layers.#.post_attention_layernorm",
-    [FC_SITE_RESID_MID] = "model.layers.#.pre_feedforward_layernorm:input",
-    [FC_SITE_MLP_NORM] = "model.layers.#.pre_feedforward_layernorm",
-    [FC_SITE_GATE] = "model.layers.#.mlp.gate_proj",
-    [FC_SITE_UP] = "model.layers.#.mlp.up_proj",
-    [FC_SITE_MLP_ACT] = "model.layers.#.mlp.down_proj:input",
-    [FC_SITE_MLP_OUT] = "model.layers.#.mlp.down_proj",
-    [FC_SITE_POST_MLP_NORM] = "model.layers.#.post_feedforward_layernorm",
-    [FC_SITE_LAYER_OUT] = "model.layers.#",
-    [FC_SITE_FINAL_NORM] = "model.norm",
-    [FC_SITE_LOGITS] = "lm_head",
-};
-
-static bool is_in_layer(fc_site site)
-{
-    return site > FC_SITE_EMBED && site < FC_SITE_FINAL_NORM;
-}
 
 /* A change of one tensor: x becomes 0.5 x + 0.25. */
 typedef struct edit {
@@ -135,9 +106,9 @@ static double *rope(naive *m, const double *x, int64_t n_heads, fc_rope rope)
     double *y = zeros(m, n_heads * d);
     for (int64_t r = 0; r < m->n_tokens * n_heads; r++)
         for (int64_t j = 0; j < half; j++) {
-            const double angle = (double)(r / n_heads) /
-                                 pow(rope.theta, (double)(2 * j) / (double)d) /
-                                 rope.factor;
+            const int64_t position = r / n_heads;
+            const double power = pow(rope.theta, (double)(2 * j) / (double)d);
+            const double angle = (double)position / power / rope.factor;
             const double a = x[r * d + j], b = x[r * d + j + half];
             y[r * d + j] = a * cos(angle) - b * sin(angle);
             y[r * d + j + half] = b * cos(angle) + a * sin(angle);
@@ -309,14 +280,9 @@ static fc_status keep(void *ctx, const fc_hook_point *point, float *x, int64_t n
 
 static void add_hook(fixture *f, fc_site site, int64_t layer)
 {
-    char name[96], number[2] = {(char)('0' + layer), '\0'};
-    const char *sharp = strchr(names[site], '#');
+    char name[96];
     fc_err err;
-    if (sharp == NULL)
-        snprintf(name, sizeof name, "%s", names[site]);
-    else
-        snprintf(name, sizeof name, "%.*s%s%s", (int)(sharp - names[site]), names[site],
-                 number, sharp + 1);
+    site_name(name, sizeof name, site, layer);
     fc_hook *hook = &f->hook[f->n_hooks];
     fc_assert_ok(fc_hook_parse(&hook->point, name, fc_model_config(f->model), &err),
                  &err);
@@ -395,7 +361,7 @@ static double compare_all(fixture *f)
                 fail_msg("%s of sequence %" PRId64
                          " differs by %.3g, allowed %.3g (change at %s)",
                          p->name, s, l2, limit,
-                         f->edit.is_on ? names[f->edit.site] : "no site");
+                         f->edit.is_on ? site_names[f->edit.site] : "no site");
             worst = fmax(worst, l2);
         }
         fc_arena_free(&m.arena);

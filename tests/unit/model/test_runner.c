@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "model/model.h"
 #include "tiny_gemma.h"
+#include "unit/model/site_names.h"
 
 enum { N_SEQS = 5, N_TOKENS = 60, N_VOCAB = 256, MAX_HOOKS = 64 };
 static const int64_t begins[N_SEQS + 1] = {0, 3, 20, 20, 21, N_TOKENS};
@@ -84,44 +85,14 @@ static fc_status look(void *ctx, const fc_hook_point *point, float *x, int64_t n
     return FC_OK;
 }
 
-/* Every name, for hooks that only look. */
-static const char *const all_names[] = {
-    "embed_tokens",
-    "layers.#:input",
-    "layers.#.input_layernorm",
-    "layers.#.self_attn.q_proj",
-    "layers.#.self_attn.k_proj",
-    "layers.#.self_attn.v_proj",
-    "layers.#.self_attn.q_norm",
-    "layers.#.self_attn.k_norm",
-    "layers.#.self_attn.o_proj:input",
-    "layers.#.self_attn.o_proj",
-    "layers.#.post_attention_layernorm",
-    "layers.#.pre_feedforward_layernorm:input",
-    "layers.#.pre_feedforward_layernorm",
-    "layers.#.mlp.gate_proj",
-    "layers.#.mlp.up_proj",
-    "layers.#.mlp.down_proj:input",
-    "layers.#.mlp.down_proj",
-    "layers.#.post_feedforward_layernorm",
-    "layers.#",
-    "norm",
-};
-
-static void name_in_layer(char *name, size_t n_bytes, const char *pattern, int layer)
-{
-    snprintf(name, n_bytes, "%s", pattern);
-    char *sharp = strchr(name, '#');
-    if (sharp != NULL) *sharp = (char)('0' + layer);
-}
-
+/* Hooks that only look, at every point but lm_head. */
 static int64_t hooks_everywhere(const fixture *f, fc_hook *hooks)
 {
     int64_t n = 0;
-    for (int layer = 0; layer < 2; layer++)
-        for (size_t i = 0; i < FC_LEN(all_names); i++) {
+    for (int site = 0; site < FC_SITE_LOGITS; site++)
+        for (int layer = 0; layer < (is_in_layer((fc_site)site) ? 2 : 1); layer++) {
             char name[96];
-            name_in_layer(name, sizeof name, all_names[i], layer);
+            site_name(name, sizeof name, (fc_site)site, layer);
             hooks[n++] = hook_at(f, name, look, NULL);
         }
     return n;
@@ -206,33 +177,34 @@ static void count_product(fc_backend *be, float *c, int64_t c_row, fc_mat a, fc_
     counter->real->ops->matmul(be, c, c_row, a, b, precision, accumulate);
 }
 
+static const struct {
+    const char *names[2];
+    int n_products;
+} product_counts[] = {
+    {{"embed_tokens"}, 0},
+    {{"layers.0:input"}, 0},
+    {{"layers.0.input_layernorm"}, 0},
+    {{"layers.0.self_attn.q_proj"}, 1},
+    {{"layers.0.self_attn.k_proj"}, 2},
+    {{"layers.0.self_attn.q_norm"}, 3},
+    {{"layers.0.self_attn.o_proj:input"}, 3},
+    {{"layers.0.self_attn.o_proj"}, 4},
+    {{"layers.0.pre_feedforward_layernorm"}, 4},
+    {{"layers.0.mlp.gate_proj"}, 5},
+    {{"layers.0.mlp.down_proj:input"}, 6},
+    {{"layers.0.mlp"}, 7},
+    {{"layers.0"}, 7},
+    {{"layers.1.self_attn.o_proj"}, 11},
+    {{"layers.1.mlp.down_proj"}, 14},
+    {{"norm"}, 14},
+    {{"lm_head"}, 15},
+    {{"layers.0.mlp", "embed_tokens"}, 7},
+    {{"layers.0.mlp", "layers.1.self_attn.q_proj"}, 8},
+};
+
 static void nothing_behind_the_last_hook_is_computed(void **state)
 {
     const fixture *f = *state;
-    static const struct {
-        const char *names[2];
-        int n_products;
-    } cases[] = {
-        {{"embed_tokens"}, 0},
-        {{"layers.0:input"}, 0},
-        {{"layers.0.input_layernorm"}, 0},
-        {{"layers.0.self_attn.q_proj"}, 1},
-        {{"layers.0.self_attn.k_proj"}, 2},
-        {{"layers.0.self_attn.q_norm"}, 3},
-        {{"layers.0.self_attn.o_proj:input"}, 3},
-        {{"layers.0.self_attn.o_proj"}, 4},
-        {{"layers.0.pre_feedforward_layernorm"}, 4},
-        {{"layers.0.mlp.gate_proj"}, 5},
-        {{"layers.0.mlp.down_proj:input"}, 6},
-        {{"layers.0.mlp"}, 7},
-        {{"layers.0"}, 7},
-        {{"layers.1.self_attn.o_proj"}, 11},
-        {{"layers.1.mlp.down_proj"}, 14},
-        {{"norm"}, 14},
-        {{"lm_head"}, 15},
-        {{"layers.0.mlp", "embed_tokens"}, 7},
-        {{"layers.0.mlp", "layers.1.self_attn.q_proj"}, 8},
-    };
     counting counter = {.ops = *f->be->ops, .real = f->be};
     counter.be = (fc_backend){.ops = &counter.ops, .state = f->be->state};
     counter.ops.matmul = count_product;
@@ -241,16 +213,16 @@ static void nothing_behind_the_last_hook_is_computed(void **state)
     fc_assert_ok(
         fc_runner_new(&runner, f->model, &counter.be, FC_F32_PRECISION, N_TOKENS, &err),
         &err);
-    for (size_t i = 0; i < FC_LEN(cases); i++) {
+    for (size_t i = 0; i < FC_LEN(product_counts); i++) {
         fc_hook hooks[2];
         int64_t n = 0;
-        for (; n < 2 && cases[i].names[n] != NULL; n++)
-            hooks[n] = hook_at(f, cases[i].names[n], look, NULL);
+        for (; n < 2 && product_counts[i].names[n] != NULL; n++)
+            hooks[n] = hook_at(f, product_counts[i].names[n], look, NULL);
         counter.n_products = 0;
         fc_assert_ok(fc_runner_run(runner, whole_batch(f), hooks, n, &err), &err);
-        if (counter.n_products != cases[i].n_products)
-            fail_msg("%s: %d products, expected %d", cases[i].names[0],
-                     counter.n_products, cases[i].n_products);
+        if (counter.n_products != product_counts[i].n_products)
+            fail_msg("%s: %d products, expected %d", product_counts[i].names[0],
+                     counter.n_products, product_counts[i].n_products);
     }
     counter.n_products = 0;
     fc_assert_ok(fc_runner_run(runner, whole_batch(f), NULL, 0, &err), &err);
@@ -327,10 +299,10 @@ static fc_status must_not_be_called(void *ctx, const fc_hook_point *point, float
 static void a_failure_at_any_point_ends_the_run(void **state)
 {
     const fixture *f = *state;
-    for (size_t i = 0; i < FC_LEN(all_names); i++) {
+    for (int site = 0; site < FC_SITE_LOGITS; site++) {
         char name[96];
         fc_err err;
-        name_in_layer(name, sizeof name, all_names[i], 0);
+        site_name(name, sizeof name, (fc_site)site, 0);
         const fc_hook hooks[] = {hook_at(f, "lm_head", must_not_be_called, NULL),
                                  hook_at(f, "layers.1", look, NULL),
                                  hook_at(f, name, refuse, NULL),

@@ -137,7 +137,7 @@ static void a_head_in_the_files_is_used_even_when_the_config_says_tied(void **st
     config = fc_test_read(path, &n);
     char *word = strstr(config, "false");
     assert_non_null(word);
-    memcpy(word, "true ", 5);
+    for (int i = 0; i < 5; i++) word[i] = "true "[i];
     fc_test_write(path, config, n);
     free(config);
     run(logits_a);
@@ -206,82 +206,71 @@ static void fingerprints_tell_models_of_one_shape_apart(void **state)
 
 /* --- damage ----------------------------------------------------------------------------- */
 
+static const struct {
+    const char *left_out, *misshapen, *poisoned;
+    fc_status status;
+    const char *words[3];
+} damages[] = {
+    {"model.embed_tokens.weight", NULL, NULL, FC_FORMAT, {"model.embed_tokens.weight"}},
+    {"model.norm.weight", NULL, NULL, FC_FORMAT, {"'model.norm.weight' is missing"}},
+    {"model.layers.1.mlp.up_proj.weight",
+     NULL,
+     NULL,
+     FC_FORMAT,
+     {"'model.layers.1.mlp.up_proj.weight' is missing", "2 layers"}},
+    {"model.layers.0.self_attn.k_norm.weight", NULL, NULL, FC_FORMAT, {"k_norm"}},
+    {"lm_head.weight", NULL, NULL, FC_FORMAT, {"lm_head.weight", "tie_word_embeddings"}},
+    {NULL,
+     "model.embed_tokens.weight",
+     NULL,
+     FC_MISMATCH,
+     {"'model.embed_tokens.weight'", "[257, 64]", "[256, 64]"}},
+    {NULL,
+     "lm_head.weight",
+     NULL,
+     FC_MISMATCH,
+     {"'lm_head.weight'", "[257, 64]", "[256, 64]"}},
+    {NULL,
+     "model.layers.0.self_attn.q_proj.weight",
+     NULL,
+     FC_MISMATCH,
+     {"[65, 64]", "[64, 64]"}},
+    {NULL,
+     "model.layers.0.self_attn.v_proj.weight",
+     NULL,
+     FC_MISMATCH,
+     {"[33, 64]", "[32, 64]"}},
+    {NULL,
+     "model.layers.1.mlp.down_proj.weight",
+     NULL,
+     FC_MISMATCH,
+     {"[65, 96]", "[64, 96]"}},
+    {NULL, "model.layers.1.self_attn.q_norm.weight", NULL, FC_MISMATCH, {"[17]", "[16]"}},
+    {NULL, NULL, "model.norm.weight", FC_FORMAT, {"'model.norm.weight'[63]", "nan"}},
+    {NULL,
+     NULL,
+     "model.layers.1.post_feedforward_layernorm.weight",
+     FC_FORMAT,
+     {"nan", "finite"}},
+};
+
 static void missing_misshapen_and_poisoned_tensors_are_named(void **state)
 {
     (void)state;
-    static const struct {
-        const char *left_out, *misshapen, *poisoned;
-        fc_status status;
-        const char *words[3];
-    } cases[] = {
-        {"model.embed_tokens.weight",
-         NULL,
-         NULL,
-         FC_FORMAT,
-         {"model.embed_tokens.weight"}},
-        {"model.norm.weight", NULL, NULL, FC_FORMAT, {"'model.norm.weight' is missing"}},
-        {"model.layers.1.mlp.up_proj.weight",
-         NULL,
-         NULL,
-         FC_FORMAT,
-         {"'model.layers.1.mlp.up_proj.weight' is missing", "2 layers"}},
-        {"model.layers.0.self_attn.k_norm.weight", NULL, NULL, FC_FORMAT, {"k_norm"}},
-        {"lm_head.weight",
-         NULL,
-         NULL,
-         FC_FORMAT,
-         {"lm_head.weight", "tie_word_embeddings"}},
-        {NULL,
-         "model.embed_tokens.weight",
-         NULL,
-         FC_MISMATCH,
-         {"'model.embed_tokens.weight'", "[257, 64]", "[256, 64]"}},
-        {NULL,
-         "lm_head.weight",
-         NULL,
-         FC_MISMATCH,
-         {"'lm_head.weight'", "[257, 64]", "[256, 64]"}},
-        {NULL,
-         "model.layers.0.self_attn.q_proj.weight",
-         NULL,
-         FC_MISMATCH,
-         {"[65, 64]", "[64, 64]"}},
-        {NULL,
-         "model.layers.0.self_attn.v_proj.weight",
-         NULL,
-         FC_MISMATCH,
-         {"[33, 64]", "[32, 64]"}},
-        {NULL,
-         "model.layers.1.mlp.down_proj.weight",
-         NULL,
-         FC_MISMATCH,
-         {"[65, 96]", "[64, 96]"}},
-        {NULL,
-         "model.layers.1.self_attn.q_norm.weight",
-         NULL,
-         FC_MISMATCH,
-         {"[17]", "[16]"}},
-        {NULL, NULL, "model.norm.weight", FC_FORMAT, {"'model.norm.weight'[63]", "nan"}},
-        {NULL,
-         NULL,
-         "model.layers.1.post_feedforward_layernorm.weight",
-         FC_FORMAT,
-         {"nan", "finite"}},
-    };
-    for (size_t i = 0; i < FC_LEN(cases); i++) {
+    for (size_t i = 0; i < FC_LEN(damages); i++) {
         fc_tiny_gemma tiny = fc_tiny_gemma_defaults();
         tiny.has_head = 1;
-        tiny.left_out = cases[i].left_out;
-        tiny.misshapen = cases[i].misshapen;
-        tiny.poisoned = cases[i].poisoned;
+        tiny.left_out = damages[i].left_out;
+        tiny.misshapen = damages[i].misshapen;
+        tiny.poisoned = damages[i].poisoned;
         fc_tiny_gemma_write(dir, &tiny);
         fc_model *model = NULL;
         fc_err err = {0};
         const fc_status status = fc_model_load(&model, dir, &err);
         bool is_said =
-            status == cases[i].status && strstr(err.text, "model.safetensors") != NULL;
-        for (int w = 0; w < 3 && cases[i].words[w] != NULL; w++)
-            is_said = is_said && strstr(err.text, cases[i].words[w]) != NULL;
+            status == damages[i].status && strstr(err.text, "model.safetensors") != NULL;
+        for (int w = 0; w < 3 && damages[i].words[w] != NULL; w++)
+            is_said = is_said && strstr(err.text, damages[i].words[w]) != NULL;
         if (!is_said) fail_msg("case %zu: %s: %s", i, fc_status_word(status), err.text);
         assert_null(model);
     }
@@ -309,58 +298,58 @@ static void tensors_of_other_types_are_refused(void **state)
                     "I32", "BF16");
 }
 
+static const struct {
+    const char *index;
+    fc_status status;
+    const char *words[2];
+} bad_indexes[] = {
+    {"{", FC_FORMAT, {"JSON"}},
+    {"[]", FC_FORMAT, {"weight_map", "nothing"}},
+    {"{\"weight_map\": []}", FC_FORMAT, {"weight_map", "a list"}},
+    {"{\"weight_map\": {}}", FC_FORMAT, {"weight_map", "empty"}},
+    {"{\"weight_map\": {\"a\": 1}}", FC_FORMAT, {"'a'", "an integer"}},
+    {"{\"weight_map\": {\"a\": \"\"}}", FC_FORMAT, {"'a'", "same folder"}},
+    {"{\"weight_map\": {\"a\": \"../model-00001-of-00002.safetensors\"}}",
+     FC_FORMAT,
+     {"same folder"}},
+    {"{\"weight_map\": {\"a\": \"/etc/passwd\"}}",
+     FC_FORMAT,
+     {"/etc/passwd", "same folder"}},
+    {"{\"weight_map\": {\"a\": \"..\"}}", FC_FORMAT, {"same folder"}},
+    {"{\"weight_map\": {\"a\": \"sub/x.safetensors\"}}", FC_FORMAT, {"same folder"}},
+    {"{\"weight_map\": {\"a\": \"sub\\\\x.safetensors\"}}", FC_FORMAT, {"same folder"}},
+    {"{\"weight_map\": {\"a\": \"model-00001-of-00002.safetensors\\u0000/x\"}}",
+     FC_FORMAT,
+     {"same folder"}},
+    {"{\"weight_map\": {\"a\": \"model-00009-of-00002.safetensors\"}}",
+     FC_IO,
+     {"a shard of", "model-00009-of-00002.safetensors"}},
+    {"{\"weight_map\": {\"model.embed_tokens.weight\": "
+     "\"model-00002-of-00002.safetensors\"}}",
+     FC_FORMAT,
+     {"'model.embed_tokens.weight' is not in the file", "index.json"}},
+    {"{\"weight_map\": {\"other\": \"model-00002-of-00002.safetensors\"}}",
+     FC_FORMAT,
+     {"no tensor is named", "index.json"}},
+};
+
 static void damaged_indexes_are_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *index;
-        fc_status status;
-        const char *words[2];
-    } cases[] = {
-        {"{", FC_FORMAT, {"JSON"}},
-        {"[]", FC_FORMAT, {"weight_map", "nothing"}},
-        {"{\"weight_map\": []}", FC_FORMAT, {"weight_map", "a list"}},
-        {"{\"weight_map\": {}}", FC_FORMAT, {"weight_map", "empty"}},
-        {"{\"weight_map\": {\"a\": 1}}", FC_FORMAT, {"'a'", "an integer"}},
-        {"{\"weight_map\": {\"a\": \"\"}}", FC_FORMAT, {"'a'", "same folder"}},
-        {"{\"weight_map\": {\"a\": \"../model-00001-of-00002.safetensors\"}}",
-         FC_FORMAT,
-         {"same folder"}},
-        {"{\"weight_map\": {\"a\": \"/etc/passwd\"}}",
-         FC_FORMAT,
-         {"/etc/passwd", "same folder"}},
-        {"{\"weight_map\": {\"a\": \"..\"}}", FC_FORMAT, {"same folder"}},
-        {"{\"weight_map\": {\"a\": \"sub/x.safetensors\"}}", FC_FORMAT, {"same folder"}},
-        {"{\"weight_map\": {\"a\": \"sub\\\\x.safetensors\"}}",
-         FC_FORMAT,
-         {"same folder"}},
-        {"{\"weight_map\": {\"a\": \"model-00001-of-00002.safetensors\\u0000/x\"}}",
-         FC_FORMAT,
-         {"same folder"}},
-        {"{\"weight_map\": {\"a\": \"model-00009-of-00002.safetensors\"}}",
-         FC_IO,
-         {"a shard of", "model-00009-of-00002.safetensors"}},
-        {"{\"weight_map\": {\"model.embed_tokens.weight\": "
-         "\"model-00002-of-00002.safetensors\"}}",
-         FC_FORMAT,
-         {"'model.embed_tokens.weight' is not in the file", "index.json"}},
-        {"{\"weight_map\": {\"other\": \"model-00002-of-00002.safetensors\"}}",
-         FC_FORMAT,
-         {"no tensor is named", "index.json"}},
-    };
     fc_tiny_gemma tiny = fc_tiny_gemma_defaults();
     tiny.n_shards = 2;
     fc_tiny_gemma_write(dir, &tiny);
-    for (size_t i = 0; i < FC_LEN(cases); i++) {
-        write_text("model.safetensors.index.json", cases[i].index);
+    for (size_t i = 0; i < FC_LEN(bad_indexes); i++) {
+        write_text("model.safetensors.index.json", bad_indexes[i].index);
         fc_model *model = NULL;
         fc_err err = {0};
         const fc_status status = fc_model_load(&model, dir, &err);
-        bool is_said = status == cases[i].status;
-        for (int w = 0; w < 2 && cases[i].words[w] != NULL; w++)
-            is_said = is_said && strstr(err.text, cases[i].words[w]) != NULL;
+        bool is_said = status == bad_indexes[i].status;
+        for (int w = 0; w < 2 && bad_indexes[i].words[w] != NULL; w++)
+            is_said = is_said && strstr(err.text, bad_indexes[i].words[w]) != NULL;
         if (!is_said)
-            fail_msg("%s: %s: %s", cases[i].index, fc_status_word(status), err.text);
+            fail_msg("%s: %s: %s", bad_indexes[i].index, fc_status_word(status),
+                     err.text);
     }
 }
 
