@@ -48,7 +48,7 @@ typedef struct fc_names {
 fc_status fc_dir_list(fc_names *names, const char *path, fc_err *err);
 void fc_names_free(fc_names *names);
 
-enum { FC_PATH_MAX = 4096 };
+enum { FC_PATH_MAX = 2048 };
 
 /* dir/name into path[FC_PATH_MAX]; dir "" or NULL gives name alone. */
 fc_status fc_path_join(char *path, const char *dir, const char *name, fc_err *err);

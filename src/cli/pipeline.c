@@ -1,0 +1,73 @@
+/* pipeline.c - the stages one after the other; every stage knows by itself what is already done.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cli/pipeline.h"
+
+#include "base/file.h"
+
+static const fc_field fields[] = {
+    {"out", FC_FIELD_TEXT, offsetof(fc_pipeline, out), 0, 0, NULL, "RUN",
+     "folder for the run"},
+    {"acts", FC_FIELD_TEXT, offsetof(fc_pipeline, acts), 0, 0, NULL, "ACTS",
+     "folder of the store, if not RUN/acts"},
+};
+
+void fc_pipeline_options(fc_pipeline *p, fc_cli *cli)
+{
+    int64_t n;
+    fc_collect_defaults(&p->collect);
+    fc_train_defaults(&p->train);
+    fc_study_defaults(&p->study);
+    fc_report_defaults(&p->report);
+    p->texts =
+        fc_args_list(&cli->args, "text", "FILE...", "text files, plain, gzip or zstd");
+    fc_args_group(&cli->args, "run", fields, FC_LEN(fields), p);
+    const fc_field *f = fc_collect_fields(&n);
+    fc_args_group(&cli->args, "collect", f, n, &p->collect);
+    f = fc_train_fields(&n);
+    fc_args_group(&cli->args, "train", f, n, &p->train);
+    f = fc_study_fields(&n);
+    fc_args_group(&cli->args, "study", f, n, &p->study);
+    f = fc_report_fields(&n);
+    fc_args_group(&cli->args, "report", f, n, &p->report);
+}
+
+static fc_status need_all(const fc_pipeline *p, fc_err *err)
+{
+    FC_TRY(fc_cli_need(p->out, "out", "a folder for the run", err));
+    FC_TRY(fc_cli_need(p->collect.model, "model (section collect)", "a checkpoint folder",
+                       err));
+    FC_TRY(fc_cli_need(p->collect.hook, "hook (section collect)",
+                       "a module such as model.layers.25.mlp.down_proj", err));
+    return fc_cli_need(p->texts->n ? p->texts->item[0] : NULL, "text",
+                       "one or more files", err);
+}
+
+static void show(const fc_cli *cli, fc_stage_result *result)
+{
+    fc_cli_result(cli, result->object, result->text);
+    *result = (fc_stage_result){0};
+}
+
+fc_status fc_pipeline_run(const fc_pipeline *p, const fc_cli *cli, fc_err *err)
+{
+    fc_stage_result result = {0};
+    char acts[FC_PATH_MAX];
+    FC_TRY(need_all(p, err));
+    if (p->acts[0])
+        FC_TRY(fc_path_join(acts, NULL, p->acts, err));
+    else
+        FC_TRY(fc_path_join(acts, p->out, "acts", err));
+    FC_TRY(fc_train_check(&p->train, err)); /* before hours of collecting */
+    FC_TRY(fc_dir_make(p->out, err));
+
+    FC_TRY(fc_stage_collect(cli, &p->collect, p->texts, acts, &result, err));
+    show(cli, &result);
+    FC_TRY(fc_stage_train(cli, &p->train, acts, p->out, true, &result, err));
+    show(cli, &result);
+    FC_TRY(fc_stage_study(cli, &p->study, acts, p->out, true, &result, err));
+    show(cli, &result);
+    FC_TRY(fc_stage_report(cli, &p->report, p->out, &result, err));
+    show(cli, &result);
+    return FC_OK;
+}

@@ -1,0 +1,269 @@
+/* stages.c - collect, train, study, report: open what the stage needs, call it, record it.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cli/stages.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/par.h"
+#include "formats/manifest.h"
+
+/* ---- the manifest entry of a stage ---- */
+
+static json_t *entry_begin(const fc_cli *cli, const char *command, const fc_backend *be)
+{
+    char when[32];
+    const time_t now = (time_t)fc_wall_clock_s();
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    (void)cli;
+    return json_pack("{ss, ss, ss, si}", "command", command, "started", when, "backend",
+                     be ? be->ops->name : "none", "threads", fc_par_threads());
+}
+
+static fc_status add_input(json_t *inputs, const char *path, fc_err *err)
+{
+    char hex[FC_HASH_HEX];
+    if (strcmp(path, "-") == 0) return FC_OK;
+    FC_TRY(fc_hash_file(path, hex, err));
+    json_array_append_new(inputs, json_pack("{ss, sI, ss}", "path", path, "bytes",
+                                            (json_int_t)fc_file_size(path), "xxh3", hex));
+    return FC_OK;
+}
+
+/* Takes over entry, config and inputs. */
+static fc_status entry_end(json_t *entry, const char *dir, json_t *inputs, json_t *config,
+                           double seconds, json_t *result, fc_err *err)
+{
+    json_object_set_new(entry, "seconds", json_real(seconds));
+    json_object_set_new(entry, "inputs", inputs ? inputs : json_array());
+    json_object_set_new(entry, "config", config);
+    json_object_set(entry, "result", result);
+    return fc_manifest_add(dir, entry, err);
+}
+
+/* ---- collect ---- */
+
+fc_status fc_stage_collect(const fc_cli *cli, const fc_collect_config *config,
+                           const fc_arg_list *texts, const char *acts_dir,
+                           fc_stage_result *result, fc_err *err)
+{
+    fc_backend *be = NULL;
+    fc_collect_result r = {0};
+    json_t *entry = NULL, *settings = NULL, *inputs = json_array();
+    int64_t n_fields;
+    const fc_field *fields = fc_collect_fields(&n_fields);
+    fc_status status = FC_OK;
+
+    FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
+    entry = entry_begin(cli, "collect", be);
+    FC_TRY_GOTO(fc_collect(config, (const char *const *)texts->item, texts->n, be,
+                           acts_dir, &r, err));
+    for (int64_t i = 0; i < texts->n; i++)
+        FC_TRY_GOTO(add_input(inputs, texts->item[i], err));
+    FC_TRY_GOTO(fc_manifest_config(&settings, fields, n_fields, config, err));
+    const char *precision = r.precision == FC_PRECISION_BF16 ? "bf16" : "f32";
+    result->object = json_pack(
+        "{ss, ss, sI, sI, sI, sf, ss}", "command", "collect", "out", acts_dir, "rows",
+        (json_int_t)r.n_rows, "documents", (json_int_t)r.n_docs, "tokens_run",
+        (json_int_t)r.n_tokens_run, "seconds", r.seconds, "precision", precision);
+    snprintf(result->text, sizeof result->text,
+             "%s: %" PRId64 " activations of %s from %" PRId64
+             " documents (%s, %.0f tokens/s)\n",
+             acts_dir, r.n_rows, config->hook, r.n_docs, precision,
+             r.seconds > 0 ? (double)r.n_tokens_run / r.seconds : 0);
+    status = entry_end(entry, acts_dir, inputs, settings, r.seconds, result->object, err);
+    entry = inputs = settings = NULL;
+done:
+    json_decref(entry);
+    json_decref(inputs);
+    json_decref(settings);
+    fc_backend_close(be);
+    return status;
+}
+
+/* ---- train ---- */
+
+fc_status fc_stage_train(const fc_cli *cli, const fc_train_config *config,
+                         const char *acts_dir, const char *run_dir, bool is_resume,
+                         fc_stage_result *result, fc_err *err)
+{
+    fc_backend *be = NULL;
+    fc_train_result r = {0};
+    char path[FC_PATH_MAX];
+    json_t *entry = NULL, *settings = NULL, *inputs = json_array();
+    int64_t n_fields;
+    const fc_field *fields = fc_train_fields(&n_fields);
+    fc_status status = FC_OK;
+
+    FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
+    entry = entry_begin(cli, "train", be);
+    FC_TRY_GOTO(fc_train(config, acts_dir, be, run_dir, is_resume, &r, err));
+    FC_TRY_GOTO(fc_path_join(path, acts_dir, "meta.json", err));
+    FC_TRY_GOTO(add_input(inputs, path, err));
+    FC_TRY_GOTO(fc_manifest_config(&settings, fields, n_fields, config, err));
+    result->object = json_pack("{ss, ss, sI, sf, sf, sf, sf, sI, sf}", "command", "train",
+                               "out", run_dir, "steps", (json_int_t)r.steps, "total",
+                               r.total, "mse", r.mse, "l1", r.l1, "l0", r.l0, "dead",
+                               (json_int_t)r.n_dead, "seconds", r.seconds);
+    snprintf(result->text, sizeof result->text,
+             "%s: %" PRId64 " steps, mse %.4g, l0 %.1f, %" PRId64 " dead (%.0f s)\n",
+             run_dir, r.steps, r.mse, r.l0, r.n_dead, r.seconds);
+    status = entry_end(entry, run_dir, inputs, settings, r.seconds, result->object, err);
+    entry = inputs = settings = NULL;
+done:
+    json_decref(entry);
+    json_decref(inputs);
+    json_decref(settings);
+    fc_backend_close(be);
+    return status;
+}
+
+/* ---- study ---- */
+
+/* The store a run was trained on: "acts" of its recipe.json. */
+static fc_status find_store(char *path, const char *acts_dir, const char *run_dir,
+                            fc_err *err)
+{
+    json_t *recipe = NULL;
+    char file[FC_PATH_MAX];
+    const char *acts = NULL;
+    if (acts_dir && acts_dir[0]) return fc_path_join(path, NULL, acts_dir, err);
+    FC_TRY(fc_path_join(file, run_dir, "recipe.json", err));
+    FC_TRY(fc_json_load(&recipe, file, err));
+    fc_status status = fc_json_need_text(recipe, "acts", &acts, file, err);
+    if (status == FC_OK) status = fc_path_join(path, NULL, acts, err);
+    json_decref(recipe);
+    return status;
+}
+
+/* A tokenizer is welcome, not needed: without the model's folder, contexts show ids. */
+static fc_tokenizer *try_tokenizer(const char *model)
+{
+    fc_tokenizer *tokenizer = NULL;
+    fc_err why = {0};
+    if (!model[0] || fc_tokenizer_load(&tokenizer, model, &why) != FC_OK) {
+        fc_log(FC_LOG_WARN, "contexts will show token ids: %s",
+               model[0] ? why.text : "the store names no model");
+        return NULL;
+    }
+    return tokenizer;
+}
+
+/* Whether features.db was made from these inputs with this config. */
+static bool is_study_current(const char *run_dir, const json_t *inputs,
+                             const json_t *settings)
+{
+    char path[FC_PATH_MAX];
+    json_t *manifest = NULL;
+    fc_err err;
+    bool is_current = false;
+    if (fc_path_join(path, run_dir, "features.db", &err) != FC_OK ||
+        !fc_path_exists(path))
+        return false;
+    if (fc_path_join(path, run_dir, "manifest.json", &err) != FC_OK ||
+        !fc_path_exists(path))
+        return false;
+    if (fc_json_load(&manifest, path, &err) != FC_OK) return false;
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(manifest, "commands"), i, entry)
+    {
+        const char *command = json_string_value(json_object_get(entry, "command"));
+        if (command && strcmp(command, "study") == 0)
+            is_current = json_equal(json_object_get(entry, "inputs"), inputs) &&
+                         json_equal(json_object_get(entry, "config"), settings);
+    }
+    json_decref(manifest);
+    return is_current;
+}
+
+static fc_status study_inputs(json_t *inputs, const char *acts, const char *run_dir,
+                              fc_err *err)
+{
+    char path[FC_PATH_MAX];
+    FC_TRY(fc_path_join(path, acts, "meta.json", err));
+    FC_TRY(add_input(inputs, path, err));
+    FC_TRY(fc_path_join(path, run_dir, "sae/sae_weights.safetensors", err));
+    return add_input(inputs, path, err);
+}
+
+static void study_result(fc_stage_result *result, const fc_study_result *r,
+                         const char *db)
+{
+    result->object = json_pack("{ss, ss, sI, sI, sI, sf, sf, sf, sf, sf}", "command",
+                               "study", "out", db, "rows", (json_int_t)r->n_rows, "d_sae",
+                               (json_int_t)r->d_sae, "dead", (json_int_t)r->n_dead, "l0",
+                               r->l0, "mse", r->mse, "fvu", r->fvu, "explained_variance",
+                               r->explained_variance, "seconds", r->seconds);
+    snprintf(result->text, sizeof result->text,
+             "%s: %" PRId64 " of %" PRId64
+             " features dead, average L0 %.1f, FVU %.4f (%.0f rows/s)\n",
+             db, r->n_dead, r->d_sae, r->l0, r->fvu, r->rows_per_s);
+}
+
+fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
+                         const char *acts_dir, const char *run_dir, bool is_lazy,
+                         fc_stage_result *result, fc_err *err)
+{
+    fc_backend *be = NULL;
+    fc_sae *sae = NULL;
+    fc_store *store = NULL;
+    fc_tokenizer *tokenizer = NULL;
+    fc_study_result r = {0};
+    char acts[FC_PATH_MAX], path[FC_PATH_MAX], db[FC_PATH_MAX];
+    json_t *entry = NULL, *settings = NULL, *inputs = json_array();
+    int64_t n_fields;
+    const fc_field *fields = fc_study_fields(&n_fields);
+    fc_status status = FC_OK;
+
+    FC_TRY_GOTO(find_store(acts, acts_dir, run_dir, err));
+    FC_TRY_GOTO(fc_path_join(path, run_dir, "sae", err));
+    FC_TRY_GOTO(fc_path_join(db, run_dir, "features.db", err));
+    FC_TRY_GOTO(study_inputs(inputs, acts, run_dir, err));
+    FC_TRY_GOTO(fc_manifest_config(&settings, fields, n_fields, config, err));
+    if (is_lazy && is_study_current(run_dir, inputs, settings)) goto done;
+
+    FC_TRY_GOTO(fc_sae_load(&sae, path, err));
+    FC_TRY_GOTO(fc_store_open(&store, acts, false, false, err));
+    FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
+    tokenizer = try_tokenizer(fc_store_info_of(store)->model);
+    entry = entry_begin(cli, "study", be);
+    FC_TRY_GOTO(fc_study(config, sae, store, tokenizer, be, db, &r, err));
+    study_result(result, &r, db);
+    status = entry_end(entry, run_dir, inputs, settings, r.seconds, result->object, err);
+    entry = inputs = settings = NULL;
+done:
+    json_decref(entry);
+    json_decref(inputs);
+    json_decref(settings);
+    fc_tokenizer_free(tokenizer);
+    fc_store_close(store);
+    fc_sae_free(sae);
+    fc_backend_close(be);
+    return status;
+}
+
+/* ---- report ---- */
+
+fc_status fc_stage_report(const fc_cli *cli, const fc_report_config *config,
+                          const char *run_dir, fc_stage_result *result, fc_err *err)
+{
+    fc_report_result r = {0};
+    (void)cli;
+    FC_TRY(fc_report(config, run_dir, &r, err));
+    result->object =
+        json_pack("{ss, ss, sI, sI}", "command", "report", "out", r.pdf, "pages",
+                  (json_int_t)r.n_pages, "cards", (json_int_t)r.n_cards);
+    snprintf(result->text, sizeof result->text,
+             "%s: %" PRId64 " pages, %" PRId64 " feature cards\n", r.pdf, r.n_pages,
+             r.n_cards);
+    return FC_OK;
+}

@@ -1,0 +1,38 @@
+/* stages.h - the steps of an experiment, each the same whether run alone or by `facet run`.
+ *
+ * A stage does its work through one library call, records itself in the folder's manifest.json and
+ * returns its result as JSON and as a line for people.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_CLI_STAGES_H
+#define FC_CLI_STAGES_H
+
+#include "acts/harvest.h"
+#include "cli/cli.h"
+#include "report/report.h"
+#include "sae/train.h"
+#include "study/study.h"
+
+typedef struct fc_stage_result {
+    json_t *object; /* the caller releases it */
+    char text[4096];
+} fc_stage_result;
+
+fc_status fc_stage_collect(const fc_cli *cli, const fc_collect_config *config,
+                           const fc_arg_list *texts, const char *acts_dir,
+                           fc_stage_result *result, fc_err *err);
+
+fc_status fc_stage_train(const fc_cli *cli, const fc_train_config *config,
+                         const char *acts_dir, const char *run_dir, bool is_resume,
+                         fc_stage_result *result, fc_err *err);
+
+/* acts_dir: NULL or "" takes the store that the run was trained on. is_lazy: does nothing when
+ * features.db was made from this very SAE with this config. */
+fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
+                         const char *acts_dir, const char *run_dir, bool is_lazy,
+                         fc_stage_result *result, fc_err *err);
+
+fc_status fc_stage_report(const fc_cli *cli, const fc_report_config *config,
+                          const char *run_dir, fc_stage_result *result, fc_err *err);
+
+#endif

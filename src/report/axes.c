@@ -1,0 +1,257 @@
+/* axes.c - ticks at 1, 2 or 5 times a power of ten; powers of ten with minor ticks on log axes.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "report/axes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double place(double v, double low, double high, bool is_log)
+{
+    if (is_log) return (log10(v) - log10(low)) / (log10(high) - log10(low));
+    return (v - low) / (high - low);
+}
+
+double fc_axes_x(const fc_axes *a, double v)
+{
+    return a->box.x + a->box.w * place(v, a->x0, a->x1, a->is_log_x);
+}
+
+double fc_axes_y(const fc_axes *a, double v)
+{
+    return a->box.y + a->box.h * (1 - place(v, a->y0, a->y1, a->is_log_y));
+}
+
+double fc_nice_step(double range, int n_steps)
+{
+    const double raw = range / n_steps, power = pow(10, floor(log10(raw))),
+                 f = raw / power;
+    return (f < 1.5 ? 1 : f < 3.5 ? 2 : f < 7.5 ? 5 : 10) * power;
+}
+
+void fc_nice_range(double *low, double *high, bool is_log)
+{
+    if (is_log) {
+        if (!(*high > 0)) *high = 1;
+        if (!(*low > 0) || *low >= *high) *low = *high / 10;
+        *low *= 0.9;
+        *high *= 1.1;
+        return;
+    }
+    if (!(*high > *low)) *high = *low + (*low != 0 ? fabs(*low) : 1);
+    const double step = fc_nice_step(*high - *low, 5);
+    *low = floor(*low / step + 1e-9) * step;
+    *high = ceil(*high / step - 1e-9) * step;
+}
+
+static void power_text(char out[96], int e)
+{
+    if (e >= -2 && e <= 3)
+        snprintf(out, 96, "%g", pow(10, e));
+    else
+        snprintf(out, 96,
+                 "10<span font_scale=\"superscript\" "
+                 "baseline_shift=\"superscript\">%s%d</span>",
+                 e < 0 ? "\u2212" : "", abs(e));
+}
+
+void fc_tick_text(char out[96], double v, double step, bool is_log)
+{
+    const double size = fabs(v);
+    if (is_log) {
+        const int e = (int)lround(log10(size));
+        if (fabs(size / pow(10, e) - 1) < 1e-6)
+            power_text(out, e);
+        else
+            snprintf(out, 96, "%g", v);
+        return;
+    }
+    const char *sign = v < 0 && size > step * 1e-6 ? "\u2212" : "";
+    const int decimals = step >= 1 ? 0 : (int)ceil(-log10(step) - 1e-9);
+    if (size >= 10000 && fmod(size, 1e6) == 0)
+        snprintf(out, 96, "%s%.0fM", sign, size / 1e6);
+    else if (size >= 10000 && fmod(size, 1000) == 0)
+        snprintf(out, 96, "%s%.0fk", sign, size / 1000);
+    else if (decimals > 4)
+        snprintf(out, 96, "%s%.3g", sign, size > step * 1e-6 ? size : 0);
+    else
+        snprintf(out, 96, "%s%.*f", sign, decimals, size);
+}
+
+/* One axis as a list of ticks. */
+typedef struct ticks {
+    double v[64];
+    bool is_major[64];
+    int n;
+    double step;
+} ticks;
+
+static void add_tick(ticks *t, double v, bool is_major)
+{
+    if (t->n >= 64) return;
+    t->v[t->n] = v;
+    t->is_major[t->n++] = is_major;
+}
+
+static void make_ticks(ticks *t, double low, double high, bool is_log, int n_wanted)
+{
+    *t = (ticks){0};
+    if (!is_log) {
+        t->step = fc_nice_step(high - low, n_wanted);
+        for (double v = ceil(low / t->step - 1e-9) * t->step; v <= high + t->step * 1e-9;
+             v += t->step)
+            add_tick(t, v, true);
+        return;
+    }
+    const int e0 = (int)floor(log10(low)), e1 = (int)ceil(log10(high)), decades = e1 - e0;
+    const int every = decades > 6 ? 2 : 1;
+    for (int e = e0; e <= e1; e++)
+        for (int m = 1; m < 10; m++) {
+            const double v = m * pow(10, e);
+            if (v < low * 0.999999 || v > high * 1.000001) continue;
+            const bool is_few = log10(high / low) < 1.5 && (m == 2 || m == 5);
+            if (m == 1 || decades <= 6)
+                add_tick(t, v, (m == 1 && (e - e0) % every == 0) || is_few);
+        }
+}
+
+static void line(cairo_t *cr, double x, double y, double dx, double dy)
+{
+    cairo_move_to(cr, x, y);
+    cairo_rel_line_to(cr, dx, dy);
+    cairo_stroke(cr);
+}
+
+static void draw_grid(cairo_t *cr, const fc_axes *a, const ticks *tx, const ticks *ty)
+{
+    fc_color(cr, FC_GRID, 1);
+    cairo_set_line_width(cr, 0.45);
+    for (int i = 0; i < tx->n; i++)
+        if (tx->is_major[i]) line(cr, fc_axes_x(a, tx->v[i]), a->box.y, 0, a->box.h);
+    for (int i = 0; i < ty->n; i++)
+        if (ty->is_major[i]) line(cr, a->box.x, fc_axes_y(a, ty->v[i]), a->box.w, 0);
+}
+
+static void draw_ticks(cairo_t *cr, const fc_axes *a, const ticks *tx, const ticks *ty)
+{
+    char text[96];
+    const double bottom = a->box.y + a->box.h;
+    cairo_set_line_width(cr, 0.5);
+    for (int i = 0; i < tx->n; i++) {
+        const double x = fc_axes_x(a, tx->v[i]);
+        fc_color(cr, FC_AXIS, 1);
+        line(cr, x, bottom, 0, tx->is_major[i] ? 3 : 1.6);
+        if (!tx->is_major[i]) continue;
+        fc_tick_text(text, tx->v[i], tx->step, a->is_log_x);
+        fc_markup(cr, x, bottom + 4, FC_CENTER, FC_TOP, 0, fc_type_tick, text);
+    }
+    for (int i = 0; i < ty->n; i++) {
+        const double y = fc_axes_y(a, ty->v[i]);
+        fc_color(cr, FC_AXIS, 1);
+        line(cr, a->box.x, y, ty->is_major[i] ? -3 : -1.6, 0);
+        if (!ty->is_major[i]) continue;
+        fc_tick_text(text, ty->v[i], ty->step, a->is_log_y);
+        fc_markup(cr, a->box.x - 5, y, FC_RIGHT, FC_MIDDLE, 0, fc_type_tick, text);
+    }
+}
+
+void fc_axes_draw(cairo_t *cr, const fc_axes *a)
+{
+    ticks tx, ty;
+    make_ticks(&tx, a->x0, a->x1, a->is_log_x, a->box.w > 300 ? 8 : 5);
+    make_ticks(&ty, a->y0, a->y1, a->is_log_y, a->box.h > 200 ? 6 : 4);
+    cairo_set_line_cap(cr, CAIRO_LINE_CAP_BUTT);
+    draw_grid(cr, a, &tx, &ty);
+    draw_ticks(cr, a, &tx, &ty);
+    fc_color(cr, FC_AXIS, 1);
+    cairo_set_line_width(cr, 0.6);
+    cairo_move_to(cr, a->box.x, a->box.y);
+    cairo_rel_line_to(cr, 0, a->box.h);
+    cairo_rel_line_to(cr, a->box.w, 0);
+    cairo_stroke(cr);
+    if (a->title)
+        fc_markup(cr, a->box.x, a->box.y - 6, FC_LEFT, FC_BOTTOM, 0, fc_type_chart,
+                  a->title);
+    if (a->x_label)
+        fc_markup(cr, a->box.x + a->box.w / 2, a->box.y + a->box.h + 15, FC_CENTER,
+                  FC_TOP, 0, fc_type_axis, a->x_label);
+    if (a->y_label)
+        fc_markup(cr, a->box.x - 28, a->box.y + a->box.h / 2, FC_CENTER, FC_BOTTOM,
+                  -G_PI / 2, fc_type_axis, a->y_label);
+}
+
+void fc_axes_clip(cairo_t *cr, const fc_axes *a)
+{
+    cairo_rectangle(cr, a->box.x, a->box.y, a->box.w, a->box.h);
+    cairo_clip(cr);
+}
+
+static double text_width(cairo_t *cr, fc_type type, const char *text)
+{
+    int w;
+    PangoLayout *layout = fc_layout_new(cr, type);
+    pango_layout_set_text(layout, text, -1);
+    pango_layout_get_size(layout, &w, NULL);
+    g_object_unref(layout);
+    return (double)w / PANGO_SCALE;
+}
+
+void fc_legend(cairo_t *cr, const fc_axes *a, bool is_right, bool is_bottom,
+               const fc_legend_row *rows, int n)
+{
+    const double row = fc_type_tick.size * 1.5;
+    double width = 0;
+    for (int i = 0; i < n; i++)
+        width = fmax(width, text_width(cr, fc_type_tick, rows[i].text));
+    width += 28;
+    const double height = n * row + 6;
+    const double x = is_right ? a->box.x + a->box.w - width - 4 : a->box.x + 6;
+    const double y = is_bottom ? a->box.y + a->box.h - height - 4 : a->box.y + 3;
+    cairo_set_source_rgba(cr, 1, 1, 1, 0.85);
+    cairo_rectangle(cr, x, y, width, height);
+    cairo_fill(cr);
+    for (int i = 0; i < n; i++) {
+        const double middle = y + 3 + row * (i + 0.5);
+        fc_color(cr, rows[i].color, 1);
+        cairo_set_line_width(cr, 1.6);
+        line(cr, x + 4, middle, 14, 0);
+        fc_text(cr, x + 23, middle, FC_LEFT, FC_MIDDLE, fc_type_tick, rows[i].text);
+    }
+}
+
+void fc_color_bar(cairo_t *cr, fc_box box, fc_colormap_name map, bool is_sqrt, double low,
+                  double high, bool is_log, const char *label)
+{
+    enum { N_STOPS = 32 };
+    ticks t;
+    char text[96];
+    const fc_axes scale = {
+        .box = box, .x0 = 0, .x1 = 1, .y0 = low, .y1 = high, .is_log_y = is_log};
+    cairo_pattern_t *pattern = cairo_pattern_create_linear(0, box.y + box.h, 0, box.y);
+    for (int i = 0; i <= N_STOPS; i++) {
+        const double at = (double)i / N_STOPS;
+        const fc_rgb c = fc_colormap(map, is_sqrt ? 0.06 + 0.94 * sqrt(at) : at);
+        cairo_pattern_add_color_stop_rgb(pattern, at, c.r, c.g, c.b);
+    }
+    cairo_rectangle(cr, box.x, box.y, box.w, box.h);
+    cairo_set_source(cr, pattern);
+    cairo_fill(cr);
+    cairo_pattern_destroy(pattern);
+    make_ticks(&t, low, high, is_log, 6);
+    for (int i = 0; i < t.n; i++) {
+        const double y = fc_axes_y(&scale, t.v[i]);
+        const bool is_three =
+            is_log && fabs(t.v[i] / (3 * pow(10, floor(log10(t.v[i])))) - 1) < 1e-6;
+        fc_color(cr, FC_AXIS, 1);
+        cairo_set_line_width(cr, 0.5);
+        line(cr, box.x + box.w, y, t.is_major[i] ? 3 : 1.6, 0);
+        if (!t.is_major[i] && !is_three) continue;
+        fc_tick_text(text, t.v[i], t.step, is_log);
+        fc_markup(cr, box.x + box.w + 5, y, FC_LEFT, FC_MIDDLE, 0, fc_type_tick, text);
+    }
+    if (label)
+        fc_markup(cr, box.x + box.w + 36, box.y + box.h / 2, FC_CENTER, FC_MIDDLE,
+                  -G_PI / 2, fc_type_axis, label);
+}

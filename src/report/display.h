@@ -1,0 +1,33 @@
+/* display.h - tokens of a context as text that can be shown: valid UTF-8, nothing invisible.
+ *
+ * Bytes of neighbouring tokens join to characters; a character that several tokens share belongs to
+ * the one with the largest activation. Controls, line breaks and direction marks become visible
+ * signs, bytes that are not UTF-8 become U+FFFD, so no text can break a page or hide on it.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_REPORT_DISPLAY_H
+#define FC_REPORT_DISPLAY_H
+
+#include "base/strbuf.h"
+#include "study/features_db.h"
+
+typedef struct fc_span { /* text of one token: bytes [begin, end) of the display text */
+    int begin, end;
+    int64_t token; /* index in the context */
+    float activation;
+} fc_span;
+
+typedef struct fc_display { /* set to {0} to begin; reuse freely */
+    fc_strbuf text;
+    fc_span *span;
+    int64_t n_spans, capacity;
+} fc_display;
+
+fc_status fc_display_context(fc_display *display, const fc_context *context, fc_err *err);
+
+/* The same for one piece of text, appended: a title, a token in a list. */
+fc_status fc_display_text(fc_strbuf *out, const char *bytes, int64_t n_bytes,
+                          fc_err *err);
+void fc_display_free(fc_display *display);
+
+#endif

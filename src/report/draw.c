@@ -1,0 +1,156 @@
+/* draw.c - Pango on Cairo with the settings that make text even at any size.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "report/draw.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const fc_type fc_type_title = {20, 700, FC_INK};
+const fc_type fc_type_section = {13, 700, FC_INK};
+const fc_type fc_type_body = {9.2, 400, FC_INK};
+const fc_type fc_type_strong = {9.2, 600, FC_INK};
+const fc_type fc_type_small = {8, 400, FC_SECONDARY};
+const fc_type fc_type_faint = {7.2, 400, FC_FAINT};
+const fc_type fc_type_tick = {7.2, 400, FC_INK};
+const fc_type fc_type_axis = {7.6, 400, FC_SECONDARY};
+const fc_type fc_type_chart = {9, 600, FC_INK};
+
+static const double line_spacing = 1.28;
+
+void fc_color(cairo_t *cr, uint32_t color, double alpha)
+{
+    const fc_rgb c = fc_rgb_of(color);
+    cairo_set_source_rgba(cr, c.r, c.g, c.b, alpha);
+}
+
+PangoLayout *fc_layout_new(cairo_t *cr, fc_type type)
+{
+    PangoLayout *layout = pango_cairo_create_layout(cr);
+    PangoContext *context = pango_layout_get_context(layout);
+    cairo_font_options_t *options = cairo_font_options_create();
+    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
+    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
+    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
+    pango_cairo_context_set_font_options(context, options);
+    cairo_font_options_destroy(options);
+    pango_cairo_context_set_resolution(context, 72);
+    pango_context_set_round_glyph_positions(context, FALSE);
+    pango_context_set_language(context, pango_language_from_string("en"));
+
+    PangoFontDescription *font = pango_font_description_from_string(FC_FONT_FAMILIES);
+    pango_font_description_set_size(font, (int)lround(type.size * PANGO_SCALE));
+    pango_font_description_set_weight(font, (PangoWeight)type.weight);
+    pango_layout_set_font_description(layout, font);
+    pango_font_description_free(font);
+    pango_layout_context_changed(layout);
+    return layout;
+}
+
+static double show(cairo_t *cr, PangoLayout *layout, double x, double y, fc_align align,
+                   fc_valign valign, double angle, uint32_t color)
+{
+    int w, h;
+    pango_layout_get_size(layout, &w, &h);
+    const double width = (double)w / PANGO_SCALE, height = (double)h / PANGO_SCALE;
+    const double baseline = (double)pango_layout_get_baseline(layout) / PANGO_SCALE;
+    const double dx[] = {0, -width / 2, -width};
+    const double dy[] = {0, -height / 2, -height, -baseline};
+    cairo_save(cr);
+    cairo_translate(cr, x, y);
+    if (angle != 0) cairo_rotate(cr, angle);
+    fc_color(cr, color, 1);
+    cairo_move_to(cr, dx[align], dy[valign]);
+    pango_cairo_show_layout(cr, layout);
+    cairo_restore(cr);
+    g_object_unref(layout);
+    return width;
+}
+
+double fc_text(cairo_t *cr, double x, double y, fc_align align, fc_valign valign,
+               fc_type type, const char *text)
+{
+    PangoLayout *layout = fc_layout_new(cr, type);
+    pango_layout_set_text(layout, text, -1);
+    return show(cr, layout, x, y, align, valign, 0, type.color);
+}
+
+double fc_markup(cairo_t *cr, double x, double y, fc_align align, fc_valign valign,
+                 double angle, fc_type type, const char *markup)
+{
+    PangoLayout *layout = fc_layout_new(cr, type);
+    pango_layout_set_markup(layout, markup, -1);
+    return show(cr, layout, x, y, align, valign, angle, type.color);
+}
+
+double fc_paragraph(cairo_t *cr, double x, double y, double width, fc_type type,
+                    int max_lines, int is_measured_only, const char *text)
+{
+    int h;
+    PangoLayout *layout = fc_layout_new(cr, type);
+    pango_layout_set_width(layout, (int)(width * PANGO_SCALE));
+    pango_layout_set_wrap(layout, PANGO_WRAP_WORD_CHAR);
+    pango_layout_set_line_spacing(layout, (float)line_spacing);
+    if (max_lines > 0) {
+        pango_layout_set_height(layout, -max_lines);
+        pango_layout_set_ellipsize(layout, PANGO_ELLIPSIZE_END);
+    }
+    pango_layout_set_text(layout, text, -1);
+    pango_layout_get_size(layout, NULL, &h);
+    if (!is_measured_only) {
+        fc_color(cr, type.color, 1);
+        cairo_move_to(cr, x, y);
+        pango_cairo_show_layout(cr, layout);
+    }
+    g_object_unref(layout);
+    return (double)h / PANGO_SCALE;
+}
+
+void fc_format_count(char out[32], int64_t n)
+{
+    char digits[24];
+    const int length = snprintf(digits, sizeof digits, "%" PRId64, n < 0 ? -n : n);
+    int at = 0;
+    if (n < 0) at += snprintf(out, 8, "\u2212");
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0) out[at++] = ',';
+        out[at++] = digits[i];
+    }
+    out[at] = 0;
+}
+
+void fc_format_value(char out[32], double x, int digits)
+{
+    char plain[32];
+    if (!isfinite(x)) {
+        snprintf(out, 32, "%s", "\u2013");
+        return;
+    }
+    snprintf(plain, sizeof plain, "%.*g", digits, x);
+    char *exponent = strchr(plain, 'e');
+    if (exponent) {
+        const int e = (int)strtol(exponent + 1, NULL, 10);
+        *exponent = 0;
+        snprintf(out, 32, "%.12se%s%d", plain[0] == '-' ? plain + 1 : plain,
+                 e < 0 ? "\u2212" : "", e < 0 ? -e : e);
+        return;
+    }
+    snprintf(out, 32, "%s%.20s", plain[0] == '-' ? "\u2212" : "",
+             plain[0] == '-' ? plain + 1 : plain);
+}
+
+void fc_format_percent(char out[32], double share)
+{
+    const double p = 100 * share;
+    if (p >= 9.95 || p == 0)
+        snprintf(out, 32, "%.0f\u00a0%%", p);
+    else if (p >= 0.995)
+        snprintf(out, 32, "%.1f\u00a0%%", p);
+    else if (p >= 0.01)
+        snprintf(out, 32, "%.2f\u00a0%%", p);
+    else
+        snprintf(out, 32, "%.1g\u00a0%%", p);
+}

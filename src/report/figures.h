@@ -1,0 +1,30 @@
+/* figures.h - the figures of a report, each drawn by one function on any surface.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_REPORT_FIGURES_H
+#define FC_REPORT_FIGURES_H
+
+#include "report/charts.h"
+#include "report/report_data.h"
+
+typedef struct fc_figure {
+    const char *name;  /* of the files: "strength-map" */
+    const char *title; /* in the outline */
+    double height;     /* at the full width of the text column */
+    bool (*is_there)(const fc_report_data *data); /* NULL: always */
+    void (*draw)(cairo_t *cr, fc_box box, const fc_report_data *data);
+    fc_status (*csv)(fc_strbuf *out, const fc_report_data *data,
+                     fc_err *err); /* the data behind it */
+} fc_figure;
+
+extern const fc_figure fc_fig_loss, fc_fig_sparsity_curves, fc_fig_l0, fc_fig_frequency,
+    fc_fig_frequency_strength, fc_fig_strength_map, fc_fig_strength_bars;
+
+/* All of them, in the order of the report. */
+const fc_figure *const *fc_figures(int *n);
+
+/* figures/NAME.png (twice the size), .svg and .csv in run_dir. */
+fc_status fc_figure_save(const fc_figure *figure, const fc_report_data *data,
+                         const char *run_dir, fc_err *err);
+
+#endif

@@ -1,0 +1,86 @@
+/* report.c - load the run, draw the document twice (the first pass counts pages), save figures.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "report/report.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "report/pages.h"
+
+static const fc_field fields[] = {
+    {"top", FC_FIELD_I64, offsetof(fc_report_config, top), 0, 1e9, NULL, "N",
+     "cards for the N strongest features; 0: all that are alive"},
+    {"features", FC_FIELD_TEXT, offsetof(fc_report_config, features), 0, 0, NULL,
+     "12,55,...", "cards for these features"},
+};
+
+void fc_report_defaults(fc_report_config *config)
+{
+    *config = (fc_report_config){.top = 100};
+}
+
+const fc_field *fc_report_fields(int64_t *n)
+{
+    *n = FC_LEN(fields);
+    return fields;
+}
+
+static fc_status draw(fc_pdf *pdf, const fc_report_data *data, int *page_of, fc_err *err)
+{
+    fc_page_summary(pdf, data);
+    fc_page_method(pdf, data);
+    fc_pages_figures(pdf, data);
+    FC_TRY(fc_pages_cards(pdf, data, page_of, err));
+    fc_pages_index(pdf, data, page_of);
+    return FC_OK;
+}
+
+/* One pass. path NULL: only to count the pages. */
+static fc_status make(const fc_report_data *data, int *page_of, int *n_pages,
+                      const char *path, fc_err *err)
+{
+    fc_pdf *pdf = NULL;
+    FC_TRY(fc_pdf_new(&pdf, "Facet report", data->date, *n_pages, err));
+    fc_status status = draw(pdf, data, page_of, err);
+    if (status == FC_OK) *n_pages = fc_pdf_pages(pdf);
+    if (status == FC_OK && path) status = fc_pdf_save(pdf, path, err);
+    fc_pdf_free(pdf);
+    return status;
+}
+
+static fc_status save_figures(const fc_report_data *data, const char *run_dir,
+                              fc_err *err)
+{
+    char path[FC_PATH_MAX];
+    int n;
+    const fc_figure *const *figure = fc_figures(&n);
+    FC_TRY(fc_path_join(path, run_dir, "figures", err));
+    FC_TRY(fc_dir_make(path, err));
+    for (int i = 0; i < n; i++)
+        if (!figure[i]->is_there || figure[i]->is_there(data))
+            FC_TRY(fc_figure_save(figure[i], data, run_dir, err));
+    return FC_OK;
+}
+
+fc_status fc_report(const fc_report_config *config, const char *run_dir,
+                    fc_report_result *result, fc_err *err)
+{
+    fc_report_data data = {0};
+    char path[FC_PATH_MAX];
+    int *page_of = NULL, n_pages = 0;
+    fc_status status = FC_OK;
+    FC_TRY(fc_path_join(path, run_dir, "report.pdf", err));
+    FC_TRY(fc_report_load(&data, config, run_dir, err));
+    FC_TRY_GOTO(fc_alloc(&page_of, data.n_cards, sizeof *page_of, "pages", err));
+    FC_TRY_GOTO(make(&data, page_of, &n_pages, NULL, err));
+    FC_TRY_GOTO(make(&data, page_of, &n_pages, path, err));
+    FC_TRY_GOTO(save_figures(&data, run_dir, err));
+    *result = (fc_report_result){.n_pages = n_pages, .n_cards = data.n_cards};
+    snprintf(result->pdf, sizeof result->pdf, "%s", path);
+done:
+    fc_free(page_of);
+    fc_report_unload(&data);
+    return status;
+}

@@ -1,0 +1,54 @@
+/* report_data.h - everything a report shows, gathered from a run folder; drawing knows no files.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_REPORT_REPORT_DATA_H
+#define FC_REPORT_REPORT_DATA_H
+
+#include <jansson.h>
+
+#include "report/report.h"
+#include "study/features_db.h"
+#include "study/highlights.h"
+
+/* Columns of metrics.csv. */
+typedef enum fc_metric {
+    FC_METRIC_STEP,
+    FC_METRIC_EPOCH,
+    FC_METRIC_TOTAL,
+    FC_METRIC_MSE,
+    FC_METRIC_L1,
+    FC_METRIC_L0,
+    FC_METRIC_DEAD,
+    FC_METRIC_LR,
+    FC_N_METRICS
+} fc_metric;
+
+enum { FC_REPORT_HIGHLIGHTS = 3 };
+
+typedef struct fc_report_data {
+    fc_features_db *db;
+    const fc_feature *feature; /* [n_features], by id; borrowed from db */
+    int64_t n_features, n_live, n_rows;
+    int64_t side;     /* of the square that holds all features */
+    double *strength; /* [n_features] maximum activation, 0 for dead ones */
+    double max_strength, min_strength; /* over live features; 0 when none is */
+    int64_t *card;                     /* [n_cards] features with a card, in order */
+    int64_t n_cards;
+    double *metric[FC_N_METRICS]; /* [n_points] each; NULL when there is no metrics.csv */
+    int64_t n_points;
+    json_t *recipe, *manifest; /* NULL when absent */
+    fc_highlight highlight[FC_REPORT_HIGHLIGHTS];
+    int64_t n_highlights;
+    const char *run_dir; /* borrowed */
+    char date[32];       /* of the study, "2026-01-02T03:04:05Z"; "" unknown */
+} fc_report_data;
+
+/* Set to {0} before. On failure everything is released. */
+fc_status fc_report_load(fc_report_data *data, const fc_report_config *config,
+                         const char *run_dir, fc_err *err);
+void fc_report_unload(fc_report_data *data);
+
+/* The manifest's entry of a command, or NULL. */
+const json_t *fc_report_stage(const fc_report_data *data, const char *command);
+
+#endif
