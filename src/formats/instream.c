@@ -139,20 +139,21 @@ static fc_status open_file(fc_instream *in, fc_err *err)
     return FC_OK;
 }
 
-fc_status fc_instream_open(fc_instream **out, const char *path, fc_err *err)
+fc_status fc_instream_open(fc_instream **in, const char *path, fc_err *err)
 {
-    fc_instream *in = NULL;
+    fc_instream *opened = NULL;
     fc_status status;
-    FC_TRY_GOTO(fc_alloc(&in, 1, sizeof *in, "an input stream", err));
-    FC_TRY_GOTO(fc_strdup(&in->path, path, err));
-    FC_TRY_GOTO(fc_alloc(&in->packed, PACKED_BYTES, 1, "an input buffer", err));
-    FC_TRY_GOTO(open_file(in, err));
-    while (in->packed_end < MAGIC_BYTES && !in->is_file_end) FC_TRY_GOTO(refill(in, err));
-    FC_TRY_GOTO(start_decoder(in, err));
-    *out = in;
-    in = NULL;
+    FC_TRY_GOTO(fc_alloc(&opened, 1, sizeof *opened, "an input stream", err));
+    FC_TRY_GOTO(fc_strdup(&opened->path, path, err));
+    FC_TRY_GOTO(fc_alloc(&opened->packed, PACKED_BYTES, 1, "an input buffer", err));
+    FC_TRY_GOTO(open_file(opened, err));
+    while (opened->packed_end < MAGIC_BYTES && !opened->is_file_end)
+        FC_TRY_GOTO(refill(opened, err));
+    FC_TRY_GOTO(start_decoder(opened, err));
+    *in = opened;
+    opened = NULL;
 done:
-    fc_instream_close(in);
+    fc_instream_close(opened);
     return status;
 }
 
@@ -305,29 +306,32 @@ static fc_status extend(fc_instream *in, size_t *n_made, fc_err *err)
     return FC_OK;
 }
 
+/* The first '\n' of the text not given yet, after n_skip bytes that hold none; or NULL. */
+static const char *find_newline(const fc_instream *in, int64_t n_skip)
+{
+    const int64_t n = in->text_end - in->text_at - n_skip;
+    if (in->text == NULL || n <= 0) return NULL;
+    return memchr(in->text + in->text_at + n_skip, '\n', (size_t)n);
+}
+
 fc_status fc_instream_line(fc_instream *in, const char **line, int64_t *n, bool *is_end,
                            fc_err *err)
 {
-    int64_t n_seen = 0; /* bytes of the line known to hold no '\n' */
-    *is_end = false;
-    for (;;) {
-        const int64_t n_there = in->text_end - in->text_at;
-        const char *const begin = n_there > 0 ? in->text + in->text_at : NULL;
-        const char *const stop =
-            n_there > n_seen ? memchr(begin + n_seen, '\n', (size_t)(n_there - n_seen))
-                             : NULL;
-        size_t n_made = 0;
-        n_seen = n_there;
-        if (stop == NULL) FC_TRY(extend(in, &n_made, err));
-        if (n_made > 0) continue;
-        *is_end = stop == NULL && n_there == 0;
-        if (*is_end) return FC_OK;
-        *line = in->text + in->text_at;
-        *n = stop != NULL ? stop - *line : n_there;
-        in->text_at += stop != NULL ? *n + 1 : n_there;
-        in->line_number++;
-        return FC_OK;
+    const char *newline = find_newline(in, 0);
+    size_t n_made = 1;
+    while (newline == NULL && n_made > 0) {
+        const int64_t n_searched = in->text_end - in->text_at;
+        FC_TRY(extend(in, &n_made, err));
+        newline = find_newline(in, n_searched);
     }
+    const int64_t n_there = in->text_end - in->text_at;
+    *is_end = n_there == 0;
+    if (*is_end) return FC_OK;
+    *line = in->text + in->text_at;
+    *n = newline != NULL ? newline - *line : n_there;
+    in->text_at += newline != NULL ? *n + 1 : n_there;
+    in->line_number++;
+    return FC_OK;
 }
 
 int64_t fc_instream_line_number(const fc_instream *in)

@@ -228,22 +228,22 @@ static fc_status read_tensors(fc_safetensors *st, size_t data_begin, fc_err *err
     return place(st, data_begin, err);
 }
 
-fc_status fc_safetensors_open(fc_safetensors **out, const char *path, fc_err *err)
+fc_status fc_safetensors_open(fc_safetensors **st, const char *path, fc_err *err)
 {
-    fc_safetensors *st = NULL;
+    fc_safetensors *opened = NULL;
     size_t n_header = 0;
     fc_status status;
-    FC_TRY_GOTO(fc_alloc(&st, 1, sizeof *st, "a safetensors file", err));
-    FC_TRY_GOTO(fc_strdup(&st->path, path, err));
-    FC_TRY_GOTO(fc_map_open(&st->map, path, err));
-    FC_TRY_GOTO(read_length(st, &n_header, err));
-    FC_TRY_GOTO(parse_header(st, n_header, err));
-    FC_TRY_GOTO(check_metadata(st, err));
-    FC_TRY_GOTO(read_tensors(st, LENGTH_BYTES + n_header, err));
-    *out = st;
-    st = NULL;
+    FC_TRY_GOTO(fc_alloc(&opened, 1, sizeof *opened, "a safetensors file", err));
+    FC_TRY_GOTO(fc_strdup(&opened->path, path, err));
+    FC_TRY_GOTO(fc_map_open(&opened->map, path, err));
+    FC_TRY_GOTO(read_length(opened, &n_header, err));
+    FC_TRY_GOTO(parse_header(opened, n_header, err));
+    FC_TRY_GOTO(check_metadata(opened, err));
+    FC_TRY_GOTO(read_tensors(opened, LENGTH_BYTES + n_header, err));
+    *st = opened;
+    opened = NULL;
 done:
-    fc_safetensors_close(st);
+    fc_safetensors_close(opened);
     return status;
 }
 

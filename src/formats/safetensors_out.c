@@ -42,21 +42,20 @@ struct fc_safetensors_out {
     bool has_header;
 };
 
-fc_status fc_safetensors_create(fc_safetensors_out **created, const char *path,
-                                fc_err *err)
+fc_status fc_safetensors_create(fc_safetensors_out **out, const char *path, fc_err *err)
 {
-    fc_safetensors_out *out = NULL;
+    fc_safetensors_out *made = NULL;
     fc_status status;
-    FC_TRY_GOTO(fc_alloc(&out, 1, sizeof *out, "a safetensors file", err));
-    FC_TRY_GOTO(fc_strdup(&out->path, path, err));
-    out->metadata = json_pack("{s:s}", "format", "pt");
-    if (out->metadata == NULL)
+    FC_TRY_GOTO(fc_alloc(&made, 1, sizeof *made, "a safetensors file", err));
+    FC_TRY_GOTO(fc_strdup(&made->path, path, err));
+    made->metadata = json_pack("{s:s}", "format", "pt");
+    if (made->metadata == NULL)
         FC_TRY_GOTO(fc_fail(err, FC_NOMEM, "%s: no memory for the metadata", path));
-    FC_TRY_GOTO(fc_out_open(&out->file, path, err));
-    *created = out;
-    out = NULL;
+    FC_TRY_GOTO(fc_out_open(&made->file, path, err));
+    *out = made;
+    made = NULL;
 done:
-    fc_safetensors_discard(out);
+    fc_safetensors_discard(made);
     return status;
 }
 
@@ -165,9 +164,9 @@ static json_t *entry_json(const entry *e, size_t begin)
             return NULL;
         }
     }
+    const json_int_t first = (json_int_t)begin, end = first + (json_int_t)e->n_bytes;
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", fc_dtype_name(e->dtype), "shape",
-                     shape, "data_offsets", (json_int_t)begin,
-                     (json_int_t)(begin + e->n_bytes));
+                     shape, "data_offsets", first, end);
 }
 
 static fc_status build_header(const fc_safetensors_out *out, json_t *header, fc_err *err)

@@ -120,25 +120,25 @@ static fc_status create(fc_tfevents *events, const char *dir, fc_err *err)
     }
 }
 
-fc_status fc_tfevents_open(fc_tfevents **out, const char *dir, fc_err *err)
+fc_status fc_tfevents_open(fc_tfevents **events, const char *dir, fc_err *err)
 {
-    fc_tfevents *events = NULL;
+    fc_tfevents *opened = NULL;
     Tb__Event first = TB__EVENT__INIT;
     fc_status status;
-    FC_TRY_GOTO(fc_alloc(&events, 1, sizeof *events, "a TensorBoard writer", err));
-    events->fd = -1;
-    FC_TRY_GOTO(create(events, dir, err));
+    FC_TRY_GOTO(fc_alloc(&opened, 1, sizeof *opened, "a TensorBoard writer", err));
+    opened->fd = -1;
+    FC_TRY_GOTO(create(opened, dir, err));
     first.wall_time = fc_wall_clock_s();
     first.what_case = TB__EVENT__WHAT_FILE_VERSION;
     first.file_version = unconst("brain.Event:2");
-    FC_TRY_GOTO(add_event(events, &first, err));
-    FC_TRY_GOTO(fc_tfevents_flush(events, err));
-    *out = events;
-    events = NULL;
+    FC_TRY_GOTO(add_event(opened, &first, err));
+    FC_TRY_GOTO(fc_tfevents_flush(opened, err));
+    *events = opened;
+    opened = NULL;
 done:
-    if (events != NULL && events->fd >= 0) (void)unlink(events->path);
-    if (events != NULL) events->n_pending = 0;
-    fc_tfevents_close(events);
+    if (opened != NULL && opened->fd >= 0) (void)unlink(opened->path);
+    if (opened != NULL) opened->n_pending = 0;
+    fc_tfevents_close(opened);
     return status;
 }
 
