@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "testing.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -113,7 +113,7 @@ static void special_values_and_other_kinds_are_written(void **state)
     fc_tfevents *events = NULL;
     fc_err err;
     fc_assert_ok(fc_tfevents_open(&events, dir, &err), &err);
-    fc_assert_ok(fc_tfevents_scalar(events, "nan", -1, NAN, &err), &err);
+    fc_assert_ok(fc_tfevents_scalar(events, "nan", -1, (double)NAN, &err), &err);
     fc_assert_ok(fc_tfevents_scalar(events, "big", INT64_MAX, 1e300, &err), &err);
     fc_assert_ok(fc_tfevents_histogram(events, "h", 1, values, 5, &err), &err);
     fc_assert_ok(fc_tfevents_histogram(events, "h", 2, values, 1, &err), &err);
