@@ -116,8 +116,12 @@ fc_status fc_backend_open(fc_backend **be, const char *cpu, fc_err *err)
     FC_TRY_GOTO(fc_alloc(&made, 1, sizeof *made, "the backend", err));
     FC_TRY_GOTO(fc_alloc(&state, 1, sizeof *state, "the backend", err));
     state->n_workers = fc_par_threads();
-    FC_TRY_GOTO(fc_alloc(&state->scratch, (int64_t)state->n_workers * FC_SCRATCH,
-                         sizeof(float), "scratch memory of the backend", err));
+    const int64_t n_floats =
+        (int64_t)state->n_workers * FC_SCRATCH + 2 * (FC_SLAB_A + FC_SLAB_B);
+    FC_TRY_GOTO(fc_alloc(&state->scratch, n_floats, sizeof(float),
+                         "scratch memory of the backend", err));
+    state->slab_a = state->scratch + (int64_t)state->n_workers * FC_SCRATCH;
+    state->slab_b = state->slab_a + 2 * FC_SLAB_A;
     state->gemm[FC_PRECISION_F32] = isa->f32;
     choose_bf16(state, isa);
     state->ops.name = isa->name;

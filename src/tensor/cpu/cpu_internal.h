@@ -6,13 +6,22 @@
 
 #include "tensor/cpu/matmul_internal.h"
 
-/* Floats of scratch for each thread: packed A and B (B with room for one square that hangs
- * over), lines on their way through a transposition, one tile of C, and what attention keeps. */
+/* Floats of scratch for each thread: what attention keeps of packed A, a block of packed B,
+ * lines on their way through a transposition. */
 enum {
     FC_SCRATCH_A = FC_GEMM_ROWS * FC_GEMM_UNITS,
-    FC_SCRATCH_B = FC_GEMM_COLS * FC_GEMM_UNITS + FC_GEMM_SQUARE * FC_GEMM_MAX_NR,
+    FC_SCRATCH_B = FC_GEMM_COLS * FC_GEMM_UNITS,
     FC_SCRATCH_ATTENTION = 2 * FC_SCRATCH_A,
     FC_SCRATCH = FC_SCRATCH_A + FC_SCRATCH_B + FC_GEMM_LINES + FC_SCRATCH_ATTENTION
+};
+
+/* What all threads share in a product, twice: for the stage that is multiplied and the one that
+ * is packed meanwhile. */
+enum {
+    FC_SLAB_ROWS = 9 * FC_GEMM_ROWS,
+    FC_SLAB_COLS = 4 * FC_GEMM_COLS,
+    FC_SLAB_A = FC_SLAB_ROWS * FC_GEMM_UNITS,
+    FC_SLAB_B = FC_SLAB_COLS * FC_GEMM_UNITS
 };
 
 typedef struct fc_scratch {
@@ -35,7 +44,8 @@ typedef struct fc_cpu {
     const fc_gemm *gemm[2]; /* by fc_precision */
     bool prefers_bf16;
     int n_workers;
-    float *scratch; /* [n_workers][FC_SCRATCH] */
+    float *scratch;         /* [n_workers][FC_SCRATCH] */
+    float *slab_a, *slab_b; /* [2][FC_SLAB_A], [2][FC_SLAB_B], in the same allocation */
 } fc_cpu;
 
 static inline fc_scratch fc_cpu_scratch(const fc_cpu *cpu, int worker)

@@ -1,19 +1,22 @@
 /* matmul.c - C[m, n] = A[m, k] B[k, n] (+ C), the driver round the register kernels.
  *
- *   for each tile of C, in parallel              about m/4 x 384, any thread
- *     for each block of k                        384 units deep
- *       pack B[block, tile columns]              to L2, read by every row of the tile
- *       for each 112 rows of the tile
- *         pack A[rows, block]                    a few rows of it live in L1
- *         for each mr rows, for each nr columns  the register kernel
+ *   for each slab of columns, block of k, slab of rows              a stage
+ *     pack A[rows, block], and B[block, columns] when it is new     shared by all threads
+ *     for each tile of the slab, in parallel                        about 250 x 384
+ *       for each mr rows, for each nr columns                       the register kernel
  *
- * After BLIS (Van Zee and van de Geijn, ACM TOMS 41(3), 2015), with one change: tiles share
- * nothing, so each packs its own operands. That repeats 2 to 5 % of the work and saves every
- * barrier between threads.
+ * After BLIS (Van Zee and van de Geijn, ACM TOMS 41(3), 2015): the rows of A that a kernel needs
+ * stay in L1, the columns of B of a tile in L2, a slab in L3. The packing for the next stage
+ * runs in the same parallel loop as the tiles of this one, so that there is one wait for each
+ * stage, and threads that finish early pack.
+ *
+ * With few rows every element of B is used by one tile only. Then the tile packs it itself,
+ * into L2 and not into a slab, and a stage takes in as much of k as A has room for: the whole
+ * product is one stage as a rule.
  *
  * An element of C is the sum over k blocks, in order, of one chain of fused multiply-adds over
- * ascending k. Where the borders of tiles fall cannot change it, so tiles may follow the number
- * of threads and the result does not.
+ * ascending k. Where the borders of slabs and tiles fall cannot change it, so they may follow
+ * the number of threads and the result does not.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/cpu/matmul_internal.h"
@@ -24,10 +27,12 @@
 #include "tensor/cpu/cpu_internal.h"
 
 enum {
-    TILE_ROWS =
-        9 * FC_GEMM_ROWS,   /* most rows of a tile: packing B is paid back by then */
-    TILES_PER_THREAD = 6,   /* so that a late thread costs little */
-    MIN_TILE_WORK = 1 << 18 /* multiply-adds below which a tile is not worth splitting */
+    A_PIECE = FC_GEMM_ROWS,      /* rows that one thread packs at a time */
+    B_PIECE = 192,               /* columns likewise */
+    FEW_ROWS = 2 * FC_GEMM_ROWS, /* up to here tiles pack their own B */
+    TILES_PER_THREAD = 4,        /* wanted in a stage */
+    MIN_TILE_ROWS = 56,          /* a tile reads its columns of B from L3 once */
+    SERIAL_WORK = 1 << 16        /* multiply-adds that no second thread is woken for */
 };
 
 typedef struct product {
@@ -36,95 +41,156 @@ typedef struct product {
     float *c;
     int64_t c_row, m, n, k;
     fc_gemm_operand a, b;
-    bool accumulate;
-    int64_t tile_m, tile_n, n_tiles_m;
+    bool accumulate, b_is_shared;
+    int64_t slab_m, slab_n, slab_k; /* size of a stage */
+    int64_t n_m, n_n, n_k;          /* stages each way */
+    int64_t tile_m, tile_n;
 } product;
 
-/* The last columns of a block, fewer than nr, go through a buffer of a whole tile. */
-static void edge_tile(const fc_gemm *gemm, float *c, int64_t c_row, const float *a,
-                      const float *b, int64_t n_rows, int64_t n_cols, int64_t n_units,
-                      bool accumulate)
+/* One stage: C[i0.., j0..] += A[i0.., k0..] B[k0.., j0..], m x n x k. */
+typedef struct stage {
+    int64_t i0, j0, k0, m, n, k;
+    float *a, *b;    /* packed; a: [blocks of k][m, padded][FC_GEMM_UNITS] */
+    int64_t a_block; /* floats from one block of k to the next in a */
+    bool is_b_new;   /* b is to be packed, not left over from the stage before */
+    int64_t n_tiles_m, n_tiles;
+    int64_t n_a_pieces, n_pieces; /* to pack: first those of A */
+} stage;
+
+static int64_t block_depth(const product *p)
 {
-    _Alignas(64) float whole[FC_GEMM_MAX_MR * FC_GEMM_MAX_NR];
-    gemm->tile(whole, gemm->nr, a, b, n_units, n_rows, false);
-    for (int64_t i = 0; i < n_rows; i++) {
-        for (int64_t j = 0; j < n_cols; j++) {
-            float *const to = &c[i * c_row + j];
-            const float sum = whole[i * gemm->nr + j];
-            *to = accumulate ? *to + sum : sum;
+    return FC_GEMM_UNITS * p->gemm->k_per_unit;
+}
+
+static int64_t n_stages(const product *p)
+{
+    return p->n_m * p->n_n * p->n_k;
+}
+
+/* Stage s in the order of the head of this file. Past the last it is empty. */
+static stage stage_at(const product *p, int64_t s)
+{
+    stage st = {0};
+    if (s >= n_stages(p)) return st;
+    const int64_t outer = s / p->n_m; /* counts the slabs of B */
+    st.i0 = s % p->n_m * p->slab_m;
+    st.k0 = outer % p->n_k * p->slab_k;
+    st.j0 = outer / p->n_k * p->slab_n;
+    st.m = fc_min(p->slab_m, p->m - st.i0);
+    st.n = fc_min(p->slab_n, p->n - st.j0);
+    st.k = fc_min(p->slab_k, p->k - st.k0);
+    st.a = p->cpu->slab_a + s % 2 * FC_SLAB_A;
+    st.b = p->cpu->slab_b + outer % 2 * FC_SLAB_B;
+    st.a_block = fc_round_up(st.m, FC_GEMM_SQUARE) * FC_GEMM_UNITS;
+    st.is_b_new = p->b_is_shared && s % p->n_m == 0;
+    st.n_tiles_m = fc_ceil_div(st.m, p->tile_m);
+    st.n_tiles = st.n_tiles_m * fc_ceil_div(st.n, p->tile_n);
+    st.n_a_pieces = fc_ceil_div(st.m, A_PIECE) * fc_ceil_div(st.k, block_depth(p));
+    st.n_pieces = st.n_a_pieces + (st.is_b_new ? fc_ceil_div(st.n, B_PIECE) : 0);
+    return st;
+}
+
+static void pack_piece(const product *p, const stage *st, int64_t piece,
+                       fc_scratch scratch)
+{
+    if (piece < st->n_a_pieces) {
+        const int64_t n_rows = fc_ceil_div(st->m, A_PIECE);
+        const int64_t block = piece / n_rows, i = piece % n_rows * A_PIECE;
+        const int64_t k = block * block_depth(p);
+        fc_gemm_pack_a(p->gemm, st->a + block * st->a_block + i * FC_GEMM_UNITS, &p->a,
+                       st->i0 + i, fc_min(A_PIECE, st->m - i), st->k0 + k,
+                       fc_min(block_depth(p), st->k - k), scratch.lines);
+        return;
+    }
+    const int64_t j = (piece - st->n_a_pieces) * B_PIECE;
+    const int64_t n_units = fc_ceil_div(st->k, p->gemm->k_per_unit);
+    fc_gemm_pack_b(p->gemm, st->b + j * fc_gemm_panel_units(n_units), &p->b, st->j0 + j,
+                   fc_min(B_PIECE, st->n - j), st->k0, st->k, scratch.lines);
+}
+
+static void multiply_tile(const product *p, const stage *st, int64_t tile,
+                          fc_scratch scratch)
+{
+    const int64_t i = tile % st->n_tiles_m * p->tile_m, m = fc_min(p->tile_m, st->m - i);
+    const int64_t j = tile / st->n_tiles_m * p->tile_n, n = fc_min(p->tile_n, st->n - j);
+    float *const c = p->c + (st->i0 + i) * p->c_row + st->j0 + j;
+    const float *a = st->a + i * FC_GEMM_UNITS;
+    for (int64_t k = 0; k < st->k; k += block_depth(p), a += st->a_block) {
+        const int64_t n_k = fc_min(block_depth(p), st->k - k);
+        const int64_t n_units = fc_ceil_div(n_k, p->gemm->k_per_unit);
+        const float *b = st->b + j * fc_gemm_panel_units(n_units);
+        if (!p->b_is_shared) {
+            fc_gemm_pack_b(p->gemm, scratch.b, &p->b, st->j0 + j, n, st->k0 + k, n_k,
+                           scratch.lines);
+            b = scratch.b;
         }
+        fc_gemm_block(p->gemm, c, p->c_row, a, b, m, n, n_units,
+                      p->accumulate || st->k0 + k > 0);
     }
 }
 
-void fc_gemm_block(const fc_gemm *gemm, float *c, int64_t c_row, const float *a,
-                   const float *b, int64_t m, int64_t n, int64_t n_units, bool accumulate)
-{
-    /* Rows in equal shares: 8 + 7 keeps the multipliers busier than 14 + 1. */
-    const int64_t n_shares = fc_ceil_div(m, gemm->mr), nr = gemm->nr;
-    for (int64_t share = 0; share < n_shares; share++) {
-        const int64_t i = share * m / n_shares, n_rows = (share + 1) * m / n_shares - i;
-        const float *const rows = a + i * FC_GEMM_UNITS;
-        for (int64_t j = 0; j < n; j += nr) {
-            const float *const panel = b + j * n_units;
-            float *const to = c + i * c_row + j;
-            if (j + nr <= n)
-                gemm->tile(to, c_row, rows, panel, n_units, n_rows, accumulate);
-            else
-                edge_tile(gemm, to, c_row, rows, panel, n_rows, n - j, n_units,
-                          accumulate);
-        }
-    }
-}
+/* What one parallel loop does: the tiles of a stage, then the packing for the next. */
+typedef struct step {
+    const product *product;
+    stage now, next;
+} step;
 
-static void do_tile(const product *p, int64_t tile, fc_scratch scratch)
+static void do_items(int64_t begin, int64_t end, int worker, void *ctx)
 {
-    const fc_gemm *const gemm = p->gemm;
-    const int64_t i0 = tile % p->n_tiles_m * p->tile_m, i1 = fc_min(i0 + p->tile_m, p->m);
-    const int64_t j0 = tile / p->n_tiles_m * p->tile_n, j1 = fc_min(j0 + p->tile_n, p->n);
-    const int64_t depth = FC_GEMM_UNITS * gemm->k_per_unit;
-    for (int64_t k = 0; k < p->k; k += depth) {
-        const int64_t n_k = fc_min(depth, p->k - k);
-        const int64_t n_units = fc_ceil_div(n_k, gemm->k_per_unit);
-        fc_gemm_pack_b(gemm, scratch.b, &p->b, j0, j1 - j0, k, n_k, scratch.lines);
-        for (int64_t i = i0; i < i1; i += FC_GEMM_ROWS) {
-            const int64_t n_rows = fc_min(FC_GEMM_ROWS, i1 - i);
-            fc_gemm_pack_a(gemm, scratch.a, &p->a, i, n_rows, k, n_k, scratch.lines);
-            fc_gemm_block(gemm, p->c + i * p->c_row + j0, p->c_row, scratch.a, scratch.b,
-                          n_rows, j1 - j0, n_units, p->accumulate || k > 0);
-        }
-    }
-}
-
-static void do_tiles(int64_t begin, int64_t end, int worker, void *ctx)
-{
-    const product *const p = ctx;
-    for (int64_t tile = begin; tile < end; tile++)
-        do_tile(p, tile, fc_cpu_scratch(p->cpu, worker));
-}
-
-/* Cuts C into enough tiles for every thread. Narrower tiles repeat the packing of A, which is
- * mostly copying; lower ones that of B, which is mostly transposing and so costs double. */
-static int64_t choose_tiles(product *p)
-{
-    int64_t n_m = fc_ceil_div(p->m, TILE_ROWS), n_n = fc_ceil_div(p->n, FC_GEMM_COLS);
-    const double work = (double)p->m * (double)p->n * (double)p->k;
-    const int64_t useful = work < 1e15 ? (int64_t)(work / MIN_TILE_WORK) : INT64_MAX;
-    const int64_t wanted = fc_min(useful, (int64_t)fc_par_threads() * TILES_PER_THREAD);
-    p->tile_m = p->m;
-    p->tile_n = p->n;
-    for (;;) {
-        p->tile_m = fc_round_up(fc_ceil_div(p->m, n_m), p->gemm->mr);
-        p->tile_n = fc_round_up(fc_ceil_div(p->n, n_n), FC_GEMM_MAX_NR);
-        const bool is_narrow = p->tile_n == FC_GEMM_MAX_NR,
-                   is_low = p->tile_m == p->gemm->mr;
-        if (n_m * n_n >= wanted || fc_par_threads() == 1 || (is_narrow && is_low)) break;
-        if (is_low || (!is_narrow && 2 * p->tile_n > p->tile_m))
-            n_n++;
+    const step *const x = ctx;
+    const fc_scratch scratch = fc_cpu_scratch(x->product->cpu, worker);
+    for (int64_t item = begin; item < end; item++) {
+        if (item < x->now.n_tiles)
+            multiply_tile(x->product, &x->now, item, scratch);
         else
-            n_m++;
+            pack_piece(x->product, &x->next, item - x->now.n_tiles, scratch);
     }
-    p->n_tiles_m = fc_ceil_div(p->m, p->tile_m);
-    return p->n_tiles_m * fc_ceil_div(p->n, p->tile_n);
+}
+
+/* Equal parts of n, each at most `most` and a multiple of `unit` (the last may be shorter). */
+static int64_t equal_parts(int64_t n, int64_t most, int64_t unit)
+{
+    return fc_round_up(fc_ceil_div(n, fc_ceil_div(n, most)), unit);
+}
+
+static void choose_sizes(product *p)
+{
+    const int64_t wanted = (int64_t)fc_par_threads() * TILES_PER_THREAD;
+    const int64_t n_blocks = fc_ceil_div(p->k, block_depth(p));
+    p->b_is_shared = p->m > FEW_ROWS;
+    p->slab_m = equal_parts(p->m, FC_SLAB_ROWS, p->gemm->mr);
+    if (p->b_is_shared) {
+        p->slab_n = equal_parts(p->n, FC_SLAB_COLS, FC_GEMM_MAX_NR);
+        p->slab_k = block_depth(p);
+        p->tile_n = equal_parts(p->slab_n, FC_GEMM_COLS, FC_GEMM_MAX_NR);
+        const int64_t n_across = fc_ceil_div(p->slab_n, p->tile_n);
+        const int64_t rows = p->slab_m / fc_ceil_div(wanted, n_across);
+        p->tile_m =
+            fc_min(p->slab_m, fc_round_up(fc_max(rows, MIN_TILE_ROWS), p->gemm->mr));
+    } else {
+        const int64_t padded = fc_round_up(p->m, FC_GEMM_SQUARE);
+        p->slab_n = p->n;
+        p->slab_k = fc_min(n_blocks, FC_SLAB_ROWS / padded) * block_depth(p);
+        const int64_t cols = fc_max(p->n / wanted, 2 * FC_GEMM_MAX_NR);
+        p->tile_n = equal_parts(p->n, fc_min(cols, FC_GEMM_COLS), FC_GEMM_MAX_NR);
+        p->tile_m = p->m;
+    }
+    p->n_m = fc_ceil_div(p->m, p->slab_m);
+    p->n_n = fc_ceil_div(p->n, p->slab_n);
+    p->n_k = fc_ceil_div(p->k, p->slab_k);
+}
+
+static void multiply(product *p)
+{
+    choose_sizes(p);
+    const bool is_small = (double)p->m * (double)p->n * (double)p->k < SERIAL_WORK;
+    step x = {.product = p, .next = stage_at(p, 0)};
+    for (int64_t s = 0; s <= n_stages(p); s++) {
+        const int64_t n_items = x.now.n_tiles + x.next.n_pieces;
+        fc_par_for(n_items, is_small ? n_items : 1, do_items, &x);
+        x.now = x.next;
+        x.next = stage_at(p, s + 1);
+    }
 }
 
 void fc_cpu_matmul(fc_backend *be, float *c, int64_t c_row, fc_mat a, fc_mat b,
@@ -133,15 +199,15 @@ void fc_cpu_matmul(fc_backend *be, float *c, int64_t c_row, fc_mat a, fc_mat b,
     FC_ASSERT(a.cols == b.rows && c_row >= b.cols);
     FC_ASSERT(a.dtype == FC_F32 || a.dtype == FC_BF16 || a.dtype == FC_F16);
     FC_ASSERT(b.dtype == FC_F32 || b.dtype == FC_BF16 || b.dtype == FC_F16);
-    const fc_cpu *const cpu = be->state;
     if (a.rows <= 0 || b.cols <= 0) return;
     if (a.cols <= 0) { /* an empty sum */
         for (int64_t i = 0; i < a.rows && !accumulate; i++)
             memset(c + i * c_row, 0, (size_t)b.cols * sizeof *c);
         return;
     }
-    const int64_t a_size = (int64_t)fc_dtype_size(a.dtype),
-                  b_size = (int64_t)fc_dtype_size(b.dtype);
+    const fc_cpu *const cpu = be->state;
+    const int64_t a_size = (int64_t)fc_dtype_size(a.dtype);
+    const int64_t b_size = (int64_t)fc_dtype_size(b.dtype);
     product p = {
         .cpu = cpu,
         .gemm = cpu->gemm[precision],
@@ -154,5 +220,5 @@ void fc_cpu_matmul(fc_backend *be, float *c, int64_t c_row, fc_mat a, fc_mat b,
         .b = {b.data, b.dtype, b.col * b_size, b.row * b_size},
         .accumulate = accumulate,
     };
-    fc_par_for(choose_tiles(&p), 1, do_tiles, &p);
+    multiply(&p);
 }

@@ -3,8 +3,8 @@
  * A product C[m, n] = A[m, k] B[k, n] is cut into tiles of C, and k into blocks. For each block
  * both operands are copied ("packed") into the layout that the kernel reads with plain loads:
  *
- *   A  [rows][FC_GEMM_UNITS]        row by row; the kernel broadcasts one unit of each row
- *   B  [panels][units][nr]          nr columns side by side; the kernel loads them as vectors
+ *   A  [rows][FC_GEMM_UNITS]         row by row; the kernel broadcasts one unit of each row
+ *   B  [panels][units, padded][nr]   nr columns side by side; the kernel loads them as vectors
  *
  * A unit is 32 bits wide: one float32 of k, or two neighbouring bf16 of k. So float32 and bf16
  * products share every layout, and a block is FC_GEMM_UNITS units deep in both. That number is
@@ -58,14 +58,22 @@ typedef struct fc_gemm_operand {
     int64_t r_bytes, k_bytes; /* strides */
 } fc_gemm_operand;
 
-/* Packs r0 .. r0+n_r-1 by k0 .. k0+n_k-1. lines: scratch of FC_GEMM_LINES floats. */
+/* Packs r0 .. r0+n_r-1 by k0 .. k0+n_k-1, rows and columns rounded up to whole squares.
+ * lines: scratch of FC_GEMM_LINES floats. */
 enum { FC_GEMM_LINES = 3 * FC_GEMM_SQUARE * FC_GEMM_RUN };
 void fc_gemm_pack_a(const fc_gemm *gemm, float *to, const fc_gemm_operand *from,
                     int64_t r0, int64_t n_r, int64_t k0, int64_t n_k, float *lines);
 void fc_gemm_pack_b(const fc_gemm *gemm, float *to, const fc_gemm_operand *from,
                     int64_t r0, int64_t n_r, int64_t k0, int64_t n_k, float *lines);
 
-/* C[m, n] (+)= packed A times packed B, m <= FC_GEMM_ROWS, n <= FC_GEMM_COLS. */
+/* Units from one panel of packed B to the next: squares that hang over the end of one must not
+ * reach into its neighbour, which another thread may have packed. */
+static inline int64_t fc_gemm_panel_units(int64_t n_units)
+{
+    return fc_round_up(n_units, FC_GEMM_SQUARE);
+}
+
+/* C[m, n] (+)= packed A times packed B, any m and n. */
 void fc_gemm_block(const fc_gemm *gemm, float *c, int64_t c_row, const float *a,
                    const float *b, int64_t m, int64_t n, int64_t n_units,
                    bool accumulate);

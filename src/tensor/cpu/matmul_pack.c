@@ -1,7 +1,7 @@
 /* matmul_pack.c - copies blocks of the operands into the order the register kernels read.
  *
  *   A  [r][units]             what the kernel broadcasts
- *   B  [r / nr][units][nr]    what it loads as vectors
+ *   B  [r / nr][units, padded][nr]    what it loads as vectors
  *
  * Whichever way the operand lies in memory, it is read in long runs along its adjacent
  * direction, and each run is converted to the kernel's element type on the way ("a line").
@@ -16,7 +16,7 @@
 
 enum {
     GATHER = FC_GEMM_SQUARE * FC_GEMM_RUN, /* where in `lines` loose elements collect */
-    LINES_AHEAD = 16                       /* lines between asking for one and using it */
+    BYTES_AHEAD = 8192                     /* between asking for a line and using it */
 };
 
 static const unsigned char *at(const fc_gemm_operand *from, int64_t r, int64_t k)
@@ -29,11 +29,12 @@ static bool is_adjacent(const fc_gemm_operand *from, int64_t stride_bytes)
     return stride_bytes == (int64_t)fc_dtype_size(from->dtype);
 }
 
-/* Asks for n_bytes that will be read soon, into L2. Rows lie far apart, so the processor does
+/* Asks for the n_bytes of a line that will be read soon, into L2: `stride` from line to line. Rows lie far apart, so the processor does
  * not foresee the next one; without this, reading from memory is three times as slow. */
-static void ask_for(const unsigned char *p, int64_t distance, int64_t n_bytes)
+static void ask_for(const unsigned char *p, int64_t stride, int64_t n_bytes)
 {
-    const uintptr_t first = (uintptr_t)p + (uintptr_t)distance;
+    const int64_t n_lines = fc_max(4, fc_min(16, BYTES_AHEAD / fc_max(n_bytes, 1)));
+    const uintptr_t first = (uintptr_t)p + (uintptr_t)(n_lines * stride);
     for (int64_t i = 0; i < n_bytes; i += 64)
         __builtin_prefetch((const void *)(first + (uintptr_t)i), 0, 2);
 }
@@ -48,7 +49,7 @@ static void line_along_k(const fc_gemm *gemm, float *to, const fc_gemm_operand *
                          int64_t r, int64_t k0, int64_t n_k, float *loose)
 {
     if (is_adjacent(from, from->k_bytes)) {
-        ask_for(at(from, r, k0), LINES_AHEAD * from->r_bytes, n_k * from->k_bytes);
+        ask_for(at(from, r, k0), from->r_bytes, n_k * from->k_bytes);
         gemm->run(to, at(from, r, k0), from->dtype, n_k);
     } else {
         for (int64_t i = 0; i < n_k; i++)
@@ -65,7 +66,7 @@ static void line_along_r(const fc_gemm *gemm, float *to, const fc_gemm_operand *
 {
     const unsigned char *const even = at(from, r0, k);
     for (int64_t i = 0; i < gemm->k_per_unit; i++)
-        ask_for(even, (LINES_AHEAD * gemm->k_per_unit + i) * from->k_bytes,
+        ask_for(at(from, r0, k + i), gemm->k_per_unit * from->k_bytes,
                 n_r * from->r_bytes);
     if (gemm->k_per_unit == 1)
         gemm->run(to, even, from->dtype, n_r);
@@ -100,36 +101,46 @@ static void pack_b_along_r(const fc_gemm *gemm, float *to, const fc_gemm_operand
                            int64_t r0, int64_t n_r, int64_t k0, int64_t n_k, float *line)
 {
     const int64_t n_units = units_of(gemm, n_k), nr = gemm->nr;
-    const int64_t n_padded = fc_round_up(n_r, nr);
+    const int64_t n_padded = fc_round_up(n_r, nr),
+                  panel_units = fc_gemm_panel_units(n_units);
     memset(line + n_r, 0, (size_t)(n_padded - n_r) * sizeof *line);
     for (int64_t u = 0; u < n_units; u++) {
         line_along_r(gemm, line, from, r0, n_r, k0 + u * gemm->k_per_unit, k0 + n_k);
-        for (int64_t r = 0; r < n_padded; r += FC_GEMM_SQUARE)
-            memcpy(to + r / nr * nr * n_units + u * nr + r % nr, line + r,
-                   FC_GEMM_SQUARE * sizeof *line);
+        for (int64_t r = 0; r < n_padded; r += nr) {
+            float *const row = to + r * panel_units + u * nr;
+            for (int64_t i = 0; i < nr; i += FC_GEMM_SQUARE)
+                memcpy(row + i, line + r + i, FC_GEMM_SQUARE * sizeof *line);
+        }
+    }
+}
+
+/* 16 columns, n_r of them real, in the lanes of a panel where they belong. */
+static void pack_b_square(const fc_gemm *gemm, float *panel, const fc_gemm_operand *from,
+                          int64_t r0, int64_t n_r, int64_t k0, int64_t n_k, float *lines)
+{
+    if (n_r < FC_GEMM_SQUARE) memset(lines, 0, GATHER * sizeof *lines);
+    for (int64_t u = 0; u < units_of(gemm, n_k); u += FC_GEMM_RUN) {
+        const int64_t k = u * gemm->k_per_unit;
+        const int64_t n = fc_min(FC_GEMM_RUN * gemm->k_per_unit, n_k - k);
+        for (int64_t i = 0; i < n_r; i++)
+            line_along_k(gemm, lines + i * FC_GEMM_RUN, from, r0 + i, k0 + k, n,
+                         lines + GATHER);
+        for (int64_t v = 0; v < units_of(gemm, n); v += FC_GEMM_SQUARE)
+            gemm->transpose(panel + (u + v) * gemm->nr, gemm->nr, lines + v, FC_GEMM_RUN);
     }
 }
 
 void fc_gemm_pack_b(const fc_gemm *gemm, float *to, const fc_gemm_operand *from,
                     int64_t r0, int64_t n_r, int64_t k0, int64_t n_k, float *lines)
 {
-    const int64_t n_units = units_of(gemm, n_k), nr = gemm->nr;
+    const int64_t panel_units = fc_gemm_panel_units(units_of(gemm, n_k)), nr = gemm->nr;
     if (is_adjacent(from, from->r_bytes)) {
         pack_b_along_r(gemm, to, from, r0, n_r, k0, n_k, lines);
         return;
     }
     for (int64_t r = 0; r < fc_round_up(n_r, nr); r += FC_GEMM_SQUARE) {
-        float *const panel = to + r / nr * nr * n_units + r % nr;
-        const int64_t r_end = fc_min(r + FC_GEMM_SQUARE, n_r);
-        if (r_end < r + FC_GEMM_SQUARE) memset(lines, 0, GATHER * sizeof *lines);
-        for (int64_t u = 0; u < n_units; u += FC_GEMM_RUN) {
-            const int64_t k = u * gemm->k_per_unit;
-            const int64_t n = fc_min(FC_GEMM_RUN * gemm->k_per_unit, n_k - k);
-            for (int64_t i = r; i < r_end; i++)
-                line_along_k(gemm, lines + (i - r) * FC_GEMM_RUN, from, r0 + i, k0 + k, n,
-                             lines + GATHER);
-            for (int64_t v = 0; v < units_of(gemm, n); v += FC_GEMM_SQUARE)
-                gemm->transpose(panel + (u + v) * nr, nr, lines + v, FC_GEMM_RUN);
-        }
+        const int64_t n_real = fc_max(0, fc_min(FC_GEMM_SQUARE, n_r - r));
+        pack_b_square(gemm, to + r / nr * nr * panel_units + r % nr, from, r0 + r, n_real,
+                      k0, n_k, lines);
     }
 }
