@@ -38,8 +38,9 @@ typedef struct fc_store_info { /* the part of meta.json that identifies the run 
 /* ---- reading ---- */
 typedef struct fc_store fc_store;
 
-/* Opens a store and maps all shards. Checks names, shapes and sizes of every shard; is_verified
- * also reads them through and compares checksums. An unfinished store fails unless allow_partial. */
+/* Opens a store and maps all shards. Checks names, shapes and sizes of every shard, that ids are not
+ * negative, positions are at least 1 and doc_ids ascend; is_verified also reads everything through
+ * and compares checksums. An unfinished store fails unless allow_partial. */
 fc_status fc_store_open(fc_store **store, const char *dir, bool is_verified,
                         bool allow_partial, fc_err *err);
 void fc_store_close(fc_store *store);

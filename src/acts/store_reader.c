@@ -46,6 +46,13 @@ fc_status fc_store_check_file(const char *path, int64_t n_bytes, const char *has
                    path, hex, hash);
 }
 
+static int32_t column_at(const uint8_t *column, int64_t i)
+{
+    int32_t value;
+    memcpy(&value, column + (size_t)i * sizeof value, sizeof value);
+    return value;
+}
+
 static fc_status find_column(const fc_safetensors *file, const char *name, int64_t n_rows,
                              const uint8_t **data, fc_err *err)
 {
@@ -68,6 +75,25 @@ static fc_status find_tensors(fc_shard *shard, const fc_store_info *info, int64_
     return find_column(shard->file, "positions", n_rows, &shard->position, err);
 }
 
+/* What users of a store may rely on: ids that can index, documents that ascend. */
+static fc_status check_columns(const fc_shard *shard, int64_t n_rows, fc_err *err)
+{
+    int32_t last_doc = 0;
+    for (int64_t i = 0; i < n_rows; i++) {
+        const int32_t token = column_at(shard->token, i), doc = column_at(shard->doc, i);
+        const int32_t position = column_at(shard->position, i);
+        if (token < 0 || doc < last_doc || position < 1)
+            return fc_fail(
+                err, FC_FORMAT,
+                "%s: row %" PRId64 " has token %" PRId32 ", document %" PRId32
+                " after %" PRId32 ", position %" PRId32
+                "; expected ids of 0 or more, ascending documents, positions from 1",
+                fc_safetensors_path(shard->file), i, token, doc, last_doc, position);
+        last_doc = doc;
+    }
+    return FC_OK;
+}
+
 fc_status fc_shard_open(fc_shard *shard, const char *dir, const fc_store_state *state,
                         int64_t i, bool is_verified, fc_err *err)
 {
@@ -80,7 +106,8 @@ fc_status fc_shard_open(fc_shard *shard, const char *dir, const fc_store_state *
     FC_TRY(fc_shard_path(path, dir, i, err));
     FC_TRY(fc_store_check_file(path, note->n_bytes, note->hash, is_verified, err));
     FC_TRY(fc_safetensors_open(&opened.file, path, err));
-    const fc_status status = find_tensors(&opened, &state->info, note->n_rows, err);
+    fc_status status = find_tensors(&opened, &state->info, note->n_rows, err);
+    if (status == FC_OK) status = check_columns(&opened, note->n_rows, err);
     if (status != FC_OK) {
         fc_shard_close(&opened);
         return status;
@@ -93,13 +120,6 @@ void fc_shard_close(fc_shard *shard)
 {
     fc_safetensors_close(shard->file);
     *shard = (fc_shard){0};
-}
-
-static int32_t column_at(const uint8_t *column, int64_t i)
-{
-    int32_t value;
-    memcpy(&value, column + (size_t)i * sizeof value, sizeof value);
-    return value;
 }
 
 int32_t fc_shard_last_doc(const fc_shard *shard, int64_t n_rows)
@@ -116,6 +136,24 @@ static fc_status check_mean(const fc_store *store, bool is_verified, fc_err *err
     return fc_store_check_file(path, -1, store->state.mean_hash, is_verified, err);
 }
 
+static fc_status open_shards(fc_store *store, bool is_verified, fc_err *err)
+{
+    const fc_store_state *const state = &store->state;
+    int32_t last_doc = 0;
+    FC_TRY(fc_alloc(&store->shard, state->n_shards, sizeof *store->shard, "shards", err));
+    for (int64_t i = 0; i < state->n_shards; i++) {
+        FC_TRY(fc_shard_open(&store->shard[i], store->dir, state, i, is_verified, err));
+        const int32_t first_doc = column_at(store->shard[i].doc, 0);
+        if (first_doc < last_doc)
+            return fc_fail(err, FC_FORMAT,
+                           "%s: shard %" PRId64 " begins with document %" PRId32
+                           ", the one before ends with %" PRId32,
+                           store->dir, i, first_doc, last_doc);
+        last_doc = fc_shard_last_doc(&store->shard[i], state->shard[i].n_rows);
+    }
+    return FC_OK;
+}
+
 fc_status fc_store_open(fc_store **created, const char *dir, bool is_verified,
                         bool allow_partial, fc_err *err)
 {
@@ -130,10 +168,7 @@ fc_status fc_store_open(fc_store **created, const char *dir, bool is_verified,
                             "%s: the store is unfinished, with %" PRId64 " of %" PRId64
                             " rows; collect again into it to go on",
                             dir, state->n_rows, state->info.n_wanted));
-    FC_TRY_GOTO(
-        fc_alloc(&store->shard, state->n_shards, sizeof *store->shard, "shards", err));
-    for (int64_t i = 0; i < state->n_shards; i++)
-        FC_TRY_GOTO(fc_shard_open(&store->shard[i], dir, state, i, is_verified, err));
+    FC_TRY_GOTO(open_shards(store, is_verified, err));
     if (state->is_complete) {
         FC_TRY_GOTO(check_mean(store, is_verified, err));
         FC_TRY_GOTO(fc_store_stats_load(&store->stats, dir, state->info.d, err));
