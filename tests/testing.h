@@ -27,7 +27,8 @@ void fc_source_file(char *path, const char *name);
 
 /* --- folders ---------------------------------------------------------------------------- */
 
-/* A new empty folder into dir[FC_PATH_MAX]; remove it with fc_test_dir_remove. */
+/* A new empty folder into dir[FC_PATH_MAX]; remove it with fc_test_dir_remove. From then on
+ * outputs do not wait for the disk. */
 void fc_test_dir_make(char *dir);
 void fc_test_dir_remove(const char *dir); /* with all that is in it */
 void fc_test_path(char *path, const char *dir, const char *name);

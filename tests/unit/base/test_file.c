@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "testing.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,6 +86,7 @@ static void a_commit_replaces_the_file_and_leaves_no_other(void **state)
     fc_err err;
     fc_test_path(path, dir, "out");
     fc_test_write(path, "old", 3);
+    fc_sync_skip(false);
     fc_assert_ok(fc_out_open(&out, path, &err), &err);
     fc_assert_ok(fc_out_write(out, "new ", 4, &err), &err);
     fc_assert_ok(fc_out_write(out, NULL, 0, &err), &err);
@@ -142,19 +144,18 @@ static void pieces_of_any_size_arrive_in_order(void **state)
 static void a_path_that_cannot_be_written_is_named(void **state)
 {
     (void)state;
-    char path[FC_PATH_MAX], longest[2 * FC_PATH_MAX];
+    char path[FC_PATH_MAX], longest[2 * FC_PATH_MAX], limit[64];
     fc_out *out = (fc_out *)&path;
     fc_err err;
+    snprintf(limit, sizeof limit, "longer than %d bytes", FC_PATH_MAX - 1);
     fc_test_path(path, dir, "no-folder/out");
     fc_assert_fails(fc_out_open(&out, path, &err), &err, FC_IO, path, "No such file");
     assert_null(out);
     memset(longest, 'x', sizeof longest);
     longest[sizeof longest - 1] = '\0';
-    fc_assert_fails(fc_out_open(&out, longest, &err), &err, FC_IO,
-                    "longer than 4095 bytes");
+    fc_assert_fails(fc_out_open(&out, longest, &err), &err, FC_IO, limit);
     longest[FC_PATH_MAX - 2] = '\0'; /* fits, but its temporary does not */
-    fc_assert_fails(fc_out_open(&out, longest, &err), &err, FC_IO,
-                    "longer than 4095 bytes");
+    fc_assert_fails(fc_out_open(&out, longest, &err), &err, FC_IO, limit);
 }
 
 /* The target is a folder, so the rename at the very end fails. */

@@ -46,7 +46,8 @@ static void a_joined_path_that_is_too_long_is_refused(void **state)
     name[FC_PATH_MAX - 3] = '\0';
     fc_assert_ok(fc_path_join(path, "d", name, &err), &err);
     assert_int_equal(strlen(path), FC_PATH_MAX - 1);
-    fc_assert_fails(fc_path_join(path, "dd", name, &err), &err, FC_IO, "'dd/nnn", "4095");
+    fc_assert_fails(fc_path_join(path, "dd", name, &err), &err, FC_IO, "'dd/nnn",
+                    "longer than");
 }
 
 static void the_base_is_what_follows_the_last_slash(void **state)
