@@ -1,4 +1,4 @@
-/* sae_testing.h - a small store from a planted dictionary, and a run on it.
+/* sae_testing.h - a small store from a planted dictionary, and options for a run on it.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_SAE_TESTING_H
@@ -9,13 +9,12 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "formats/json.h"
 #include "sae/train.h"
 
 enum { TEST_D = 16, TEST_F = 48, TEST_ROWS = 490, TEST_BATCH = 20, TEST_EPOCHS = 5 };
-enum {
-    TEST_EPOCH_STEPS = 25,
-    TEST_STEPS = 125
-}; /* the last batch of an epoch is short */
+/* The last batch of an epoch is short. */
+enum { TEST_EPOCH_STEPS = 25, TEST_STEPS = 125 };
 
 /* Rows are sums of three of 32 directions, times scale, in a finished store at dir. */
 static inline fc_status make_test_store(const char *dir, double scale, fc_err *err)
