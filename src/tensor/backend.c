@@ -82,11 +82,11 @@ static double tile_seconds(const fc_gemm *gemm, fc_scratch scratch)
     double best = 1;
     for (int repeat = 0; repeat < 12; repeat++) {
         struct timespec t0, t1;
-        clock_gettime(CLOCK_MONOTONIC, &t0);
+        (void)clock_gettime(CLOCK_MONOTONIC, &t0);
         for (int i = 0; i < 4; i++)
             gemm->tile(scratch.lines, gemm->nr, scratch.a, scratch.b, FC_GEMM_UNITS,
                        gemm->mr, false);
-        clock_gettime(CLOCK_MONOTONIC, &t1);
+        (void)clock_gettime(CLOCK_MONOTONIC, &t1);
         const double s =
             (double)(t1.tv_sec - t0.tv_sec) + 1e-9 * (double)(t1.tv_nsec - t0.tv_nsec);
         best = s < best ? s : best;

@@ -36,7 +36,8 @@ typedef struct fc_mat {
     int64_t row, col;   /* strides, in elements */
 } fc_mat;
 
-static inline fc_mat fc_mat_of(const void *data, fc_dtype dtype, int64_t rows, int64_t cols)
+static inline fc_mat fc_mat_of(const void *data, fc_dtype dtype, int64_t rows,
+                               int64_t cols)
 {
     fc_mat m = {data, dtype, rows, cols, cols, 1};
     return m;
@@ -57,9 +58,10 @@ typedef struct fc_ragged {
 
 /* Shapes of one attention call; see spec: grouped queries, causal, optional sliding window. */
 typedef struct fc_attention {
-    int64_t n_heads, n_kv_heads, d_head; /* query head h reads kv head h / (n_heads / n_kv_heads) */
-    int64_t window;                      /* keys visible, the query included; 0 = all before it */
-    float scale;                         /* on q . k */
+    int64_t n_heads, n_kv_heads,
+        d_head;     /* query head h reads kv head h / (n_heads / n_kv_heads) */
+    int64_t window; /* keys visible, the query included; 0 = all before it */
+    float scale;    /* on q . k */
 } fc_attention;
 
 /* Scalars of one Adam step, formed in double as PyTorch does. */
@@ -83,17 +85,17 @@ typedef struct fc_ops {
                    fc_precision precision, bool accumulate);
 
     /* y[t] = table[id[t]] * scale.  table: [n_vocab, d] F32/BF16/F16; every id is in range. */
-    void (*embed)(fc_backend *be, float *y, fc_mat table, const int32_t *id, int64_t n_tokens,
-                  float scale);
+    void (*embed)(fc_backend *be, float *y, fc_mat table, const int32_t *id,
+                  int64_t n_tokens, float scale);
 
     /* y = x / sqrt(mean(x^2) + eps) * (1 + w), row by row.  x, y: [n, d] (y == x is allowed),
      * w: [d] f32. */
-    void (*rmsnorm)(fc_backend *be, float *y, const float *x, const float *w, int64_t n, int64_t d,
-                    float eps);
+    void (*rmsnorm)(fc_backend *be, float *y, const float *x, const float *w, int64_t n,
+                    int64_t d, float eps);
 
     /* x += rmsnorm(y; w).  x: [n, d] read and written, y: [n, d]. */
-    void (*add_rmsnorm)(fc_backend *be, float *x, const float *y, const float *w, int64_t n,
-                        int64_t d, float eps);
+    void (*add_rmsnorm)(fc_backend *be, float *x, const float *y, const float *w,
+                        int64_t n, int64_t d, float eps);
 
     /* Rotates halves (NeoX layout): pairs (j, j + d/2) by angle position * inv_freq[j], the
      * angle formed in float32.  x: [n_tokens, n_heads, d] in place; position: [n_tokens]. */
@@ -102,43 +104,46 @@ typedef struct fc_ops {
 
     /* Softmax attention of each sequence on itself.
      *   z, q: [n_tokens, n_heads, d_head]; k, v: [n_tokens, n_kv_heads, d_head] */
-    void (*attention)(fc_backend *be, float *z, const float *q, const float *k, const float *v,
-                      fc_ragged seqs, fc_attention shape);
+    void (*attention)(fc_backend *be, float *z, const float *q, const float *k,
+                      const float *v, fc_ragged seqs, fc_attention shape);
 
     /* y = gelu_tanh(gate) * up, n elements; y may be gate or up. */
-    void (*gelu_mul)(fc_backend *be, float *y, const float *gate, const float *up, int64_t n);
+    void (*gelu_mul)(fc_backend *be, float *y, const float *gate, const float *up,
+                     int64_t n);
 
     /* x = c * tanh(x / c), n elements. */
     void (*softcap)(fc_backend *be, float *x, int64_t n, float c);
 
     /* nll[t] = log sum exp(logits[t]) - logits[t][target[t]].  logits: [n, n_vocab]. */
-    void (*cross_entropy)(fc_backend *be, float *nll, const float *logits, const int32_t *target,
-                          int64_t n, int64_t n_vocab);
+    void (*cross_entropy)(fc_backend *be, float *nll, const float *logits,
+                          const int32_t *target, int64_t n, int64_t n_vocab);
 
     /* y = x - v for each row.  x, y: [n, d] (y == x is allowed), v: [d]. */
-    void (*sub_row)(fc_backend *be, float *y, const float *x, const float *v, int64_t n, int64_t d);
+    void (*sub_row)(fc_backend *be, float *y, const float *x, const float *v, int64_t n,
+                    int64_t d);
 
     /* Each row to unit L2 norm times scale; a zero row stays zero.  x: [n, d] in place;
      * norm: [n] the norms before, or NULL. */
-    void (*unit_rows)(fc_backend *be, float *x, float *norm, int64_t n, int64_t d, float scale);
+    void (*unit_rows)(fc_backend *be, float *x, float *norm, int64_t n, int64_t d,
+                      float scale);
 
     /* f = max(z + bias[row], 0) in place, and what it amounts to.
      *   z: [n_rows, n] read and written; bias, and out: [n_rows] (row = feature)
      *   count: entries > 0;  sum: their sum;  max: the largest, 0 when none.  Any may be NULL.
      * NaN counts as 0 and becomes 0. */
-    void (*bias_relu)(fc_backend *be, float *z, const float *bias, int64_t *count, double *sum,
-                      float *max, int64_t n_rows, int64_t n);
+    void (*bias_relu)(fc_backend *be, float *z, const float *bias, int64_t *count,
+                      double *sum, float *max, int64_t n_rows, int64_t n);
 
     /* dz = f > 0 ? g + add[row] : 0 in place of g, and sum[row] = sum of dz over the row.
      *   g, f: [n_rows, n]; add, sum: [n_rows] */
-    void (*relu_grad)(fc_backend *be, float *g, const float *f, const float *add, float *sum,
-                      int64_t n_rows, int64_t n);
+    void (*relu_grad)(fc_backend *be, float *g, const float *f, const float *add,
+                      float *sum, int64_t n_rows, int64_t n);
 
     /* Squared error and its gradient.  y: [n, d] reconstruction without bias, becomes
      * scale * (y + b - x); returns the sum of (y + b - x)^2, row sums folded in row order in
      * double. */
-    double (*mse_grad)(fc_backend *be, float *y, const float *b, const float *x, int64_t n,
-                       int64_t d, float scale);
+    double (*mse_grad)(fc_backend *be, float *y, const float *b, const float *x,
+                       int64_t n, int64_t d, float scale);
 
     /* out[j] = sum over rows of x[i][j], double, rows in ascending order within blocks of 256
      * rows, blocks in order.  x: [n, d]; out: [d]. */
@@ -155,8 +160,8 @@ typedef struct fc_ops {
 
     /* x *= s, n elements.  y += s * x per row: y_i += s_i x_i, [n, d]. */
     void (*scale)(fc_backend *be, float *x, int64_t n, float s);
-    void (*add_scaled_rows)(fc_backend *be, float *y, const float *s, const float *x, int64_t n,
-                            int64_t d);
+    void (*add_scaled_rows)(fc_backend *be, float *y, const float *s, const float *x,
+                            int64_t n, int64_t d);
 
     /* One Adam step as torch.optim.Adam takes it (no weight decay, no amsgrad), n elements:
      *   m += (g - m)(1 - b1);  v = b2 v + (1 - b2) g^2
@@ -165,8 +170,8 @@ typedef struct fc_ops {
                  const fc_adam *adam);
 
     /* y = x as another type: F32 <-> BF16, n elements. */
-    void (*convert)(fc_backend *be, void *y, fc_dtype y_dtype, const void *x, fc_dtype x_dtype,
-                    int64_t n);
+    void (*convert)(fc_backend *be, void *y, fc_dtype y_dtype, const void *x,
+                    fc_dtype x_dtype, int64_t n);
 } fc_ops;
 
 struct fc_backend {
@@ -175,8 +180,8 @@ struct fc_backend {
 };
 
 /* cpu: NULL or "native" for the best this machine has, or "ref", "avx2", "avx512". Asking for
- * more than the machine has is an error that names what it has. Uses fc_par threads; one
- * backend serves one caller at a time. */
+ * more than the machine has is an error that names what it has. Uses fc_par threads, at most as
+ * many as there are when it is opened; one backend serves one caller at a time. */
 fc_status fc_backend_open(fc_backend **be, const char *cpu, fc_err *err);
 void fc_backend_close(fc_backend *be);
 

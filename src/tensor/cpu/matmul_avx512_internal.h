@@ -5,11 +5,12 @@
 #ifndef FC_TENSOR_CPU_MATMUL_AVX512_INTERNAL_H
 #define FC_TENSOR_CPU_MATMUL_AVX512_INTERNAL_H
 
-#include <immintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#if defined(__AVX512F__) /* so that the header compiles alone */
+#if defined(__AVX512F__) /* so that the header compiles alone, anywhere */
+
+#    include <immintrin.h>
 
 #    define FC_AVX512_ROWS(X) \
         X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)

@@ -103,7 +103,6 @@ static void add_rmsnorm(fc_backend *be, float *x, const float *y, const float *w
 }
 
 typedef struct rope_job {
-    const fc_cpu *cpu;
     float *x;
     const int32_t *position;
     const float *inv_freq;
@@ -125,6 +124,18 @@ static void turns(float *restrict sine, float *restrict cosine, float position,
     }
 }
 
+/* n pairs (low[j], high[j]). */
+static void turn(float *low, float *high, const float *sine, const float *cosine,
+                 int64_t n)
+{
+    FC_EACH
+    for (int64_t j = 0; j < n; j++) {
+        const float a = low[j], b = high[j];
+        low[j] = a * cosine[j] - b * sine[j];
+        high[j] = b * cosine[j] + a * sine[j];
+    }
+}
+
 static void rope_tokens(int64_t begin, int64_t end, int worker, void *ctx)
 {
     (void)worker;
@@ -137,13 +148,7 @@ static void rope_tokens(int64_t begin, int64_t end, int worker, void *ctx)
             turns(sine, cosine, (float)job->position[t], job->inv_freq + j0, n);
             for (int64_t h = 0; h < job->n_heads; h++) {
                 float *const low = job->x + (t * job->n_heads + h) * job->d + j0;
-                float *const high = low + half;
-                FC_EACH
-                for (int64_t j = 0; j < n; j++) {
-                    const float a = low[j], b = high[j];
-                    low[j] = a * cosine[j] - b * sine[j];
-                    high[j] = b * cosine[j] + a * sine[j];
-                }
+                turn(low, low + half, sine, cosine, n);
             }
         }
     }
@@ -152,8 +157,9 @@ static void rope_tokens(int64_t begin, int64_t end, int worker, void *ctx)
 static void rope(fc_backend *be, float *x, const int32_t *position, const float *inv_freq,
                  int64_t n_tokens, int64_t n_heads, int64_t d)
 {
+    (void)be;
     FC_ASSERT(d % 2 == 0);
-    rope_job job = {be->state, x, position, inv_freq, n_heads, d};
+    rope_job job = {x, position, inv_freq, n_heads, d};
     fc_par_for(n_tokens, fc_rows_per_chunk(n_heads * d), rope_tokens, &job);
 }
 
