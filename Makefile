@@ -5,7 +5,7 @@
 PRESET ?= release
 DESTDIR ?=
 CMAKE_ARGS ?=
-C_FILES = $(shell find src tests bench -name '*.[ch]')
+C_FILES = $(shell find src tests bench fuzz -name '*.[ch]')
 
 all: setup
 	@cmake --preset $(PRESET) --log-level=WARNING $(CMAKE_ARGS)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# clang-tidy over all of src, tests and bench: usage: lint.sh BUILD_DIR [SECONDS]
+# clang-tidy over all of src, tests, bench and fuzz: usage: lint.sh BUILD_DIR [SECONDS]
 #
 # BUILD_DIR holds the compile_commands.json of a build with clang. Only findings are printed. A run
 # that does not finish within SECONDS (480) fails: it may not pass for a clean one.
@@ -16,7 +16,7 @@ seconds=${2:-480}
 lint_one='out=$(clang-tidy --quiet -p "$0" "$1" 2>/dev/null) && exit 0; printf "%s\n" "$out"; exit 1'
 
 status=0
-find src tests bench -name '*.c' | LC_ALL=C sort |
+find src tests bench fuzz -name '*.c' | LC_ALL=C sort |
     timeout "$seconds" xargs -P "$(nproc)" -n 1 sh -c "$lint_one" "$build" || status=$?
 [ "$status" -ne 124 ] || echo "lint: not finished after $seconds s" >&2
 exit "$status"
