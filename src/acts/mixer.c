@@ -149,31 +149,31 @@ static fc_status start(fc_mixer *mixer, fc_err *err)
     return FC_OK;
 }
 
-fc_status fc_mixer_new(fc_mixer **created, const fc_store *store,
+fc_status fc_mixer_new(fc_mixer **mixer, const fc_store *store,
                        const fc_normaliser *normaliser, const fc_mixer_config *config,
                        fc_err *err)
 {
     if (config->batch_size < 1)
         return fc_fail(err, FC_USAGE, "batch size is %" PRId64 ", expected 1 or more",
                        config->batch_size);
-    fc_mixer *mixer = NULL;
+    fc_mixer *made = NULL;
     fc_status status;
-    FC_TRY_GOTO(fc_alloc(&mixer, 1, sizeof *mixer, "the mixer of rows", err));
-    mixer->store = store;
-    mixer->normaliser = normaliser;
-    mixer->config = *config;
-    mixer->n_rows = fc_store_rows(store);
-    mixer->d = fc_store_info_of(store)->d;
-    mixer->n_batches =
-        fc_mixer_batches(mixer->n_rows, config->batch_size, config->drop_last);
-    FC_TRY_GOTO(check(mixer, err));
-    mixer->config.batch_size = fc_min(config->batch_size, mixer->n_rows);
-    FC_TRY_GOTO(allocate(mixer, err));
-    FC_TRY_GOTO(start(mixer, err));
-    *created = mixer;
-    mixer = NULL;
+    FC_TRY_GOTO(fc_alloc(&made, 1, sizeof *made, "the mixer of rows", err));
+    made->store = store;
+    made->normaliser = normaliser;
+    made->config = *config;
+    made->n_rows = fc_store_rows(store);
+    made->d = fc_store_info_of(store)->d;
+    made->n_batches =
+        fc_mixer_batches(made->n_rows, config->batch_size, config->drop_last);
+    FC_TRY_GOTO(check(made, err));
+    made->config.batch_size = fc_min(config->batch_size, made->n_rows);
+    FC_TRY_GOTO(allocate(made, err));
+    FC_TRY_GOTO(start(made, err));
+    *mixer = made;
+    made = NULL;
 done:
-    fc_mixer_free(mixer);
+    fc_mixer_free(made);
     return status;
 }
 

@@ -154,29 +154,29 @@ static fc_status open_shards(fc_store *store, bool is_verified, fc_err *err)
     return FC_OK;
 }
 
-fc_status fc_store_open(fc_store **created, const char *dir, bool is_verified,
+fc_status fc_store_open(fc_store **store, const char *dir, bool is_verified,
                         bool allow_partial, fc_err *err)
 {
-    fc_store *store = NULL;
+    fc_store *made = NULL;
     fc_status status;
-    FC_TRY_GOTO(fc_alloc(&store, 1, sizeof *store, "an activation store", err));
-    FC_TRY_GOTO(fc_path_join(store->dir, NULL, dir, err));
-    FC_TRY_GOTO(fc_store_state_load(&store->state, &store->meta, dir, err));
-    const fc_store_state *const state = &store->state;
+    FC_TRY_GOTO(fc_alloc(&made, 1, sizeof *made, "an activation store", err));
+    FC_TRY_GOTO(fc_path_join(made->dir, NULL, dir, err));
+    FC_TRY_GOTO(fc_store_state_load(&made->state, &made->meta, dir, err));
+    const fc_store_state *const state = &made->state;
     if (!state->is_complete && !allow_partial)
         FC_TRY_GOTO(fc_fail(err, FC_MISMATCH,
                             "%s: the store is unfinished, with %" PRId64 " of %" PRId64
                             " rows; collect again into it to go on",
                             dir, state->n_rows, state->info.n_wanted));
-    FC_TRY_GOTO(open_shards(store, is_verified, err));
+    FC_TRY_GOTO(open_shards(made, is_verified, err));
     if (state->is_complete) {
-        FC_TRY_GOTO(check_mean(store, is_verified, err));
-        FC_TRY_GOTO(fc_store_stats_load(&store->stats, dir, state->info.d, err));
+        FC_TRY_GOTO(check_mean(made, is_verified, err));
+        FC_TRY_GOTO(fc_store_stats_load(&made->stats, dir, state->info.d, err));
     }
-    *created = store;
-    store = NULL;
+    *store = made;
+    made = NULL;
 done:
-    fc_store_close(store);
+    fc_store_close(made);
     return status;
 }
 

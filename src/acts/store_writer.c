@@ -241,21 +241,21 @@ static fc_status begin(fc_store_writer *writer, const fc_store_info *info,
     return is_complete ? FC_OK : allocate(writer, err);
 }
 
-fc_status fc_store_create(fc_store_writer **created, const char *dir,
+fc_status fc_store_create(fc_store_writer **writer, const char *dir,
                           const fc_store_info *info, const json_t *meta, int64_t *n_done,
                           fc_err *err)
 {
-    fc_store_writer *writer = NULL;
+    fc_store_writer *made = NULL;
     fc_status status;
-    FC_TRY_GOTO(fc_alloc(&writer, 1, sizeof *writer, "the writer of a store", err));
-    writer->last_doc = -1;
-    FC_TRY_GOTO(fc_path_join(writer->dir, NULL, dir, err));
-    FC_TRY_GOTO(begin(writer, info, meta, err));
-    *n_done = writer->state.n_rows;
-    *created = writer;
-    writer = NULL;
+    FC_TRY_GOTO(fc_alloc(&made, 1, sizeof *made, "the writer of a store", err));
+    made->last_doc = -1;
+    FC_TRY_GOTO(fc_path_join(made->dir, NULL, dir, err));
+    FC_TRY_GOTO(begin(made, info, meta, err));
+    *n_done = made->state.n_rows;
+    *writer = made;
+    made = NULL;
 done:
-    fc_store_writer_close(writer);
+    fc_store_writer_close(made);
     return status;
 }
 

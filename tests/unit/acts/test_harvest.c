@@ -73,7 +73,8 @@ static int set_up(void **state)
     bench *const b = calloc(1, sizeof *b);
     void *folders = NULL;
     fc_err err;
-    if (b == NULL || fake_setup(&folders) != 0) return -1;
+    assert_non_null(b);
+    assert_int_equal(fake_setup(&folders), 0);
     b->folders = folders;
     fc_test_dir_make(b->model);
     write_model(b->model);
@@ -82,7 +83,7 @@ static int set_up(void **state)
     fc_assert_ok(fc_backend_open(&b->be, NULL, &err), &err);
     fc_collect_defaults(&b->config);
     assert_true(strlen(b->model) < sizeof b->config.model);
-    strcpy(b->config.model, b->model);
+    memcpy(b->config.model, b->model, strlen(b->model) + 1);
     snprintf(b->config.hook, sizeof b->config.hook, "model.layers.1.mlp.down_proj");
     b->config.max_length = MAX_LENGTH;
     b->config.batch_tokens = 100;

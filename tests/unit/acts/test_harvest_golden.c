@@ -28,8 +28,8 @@ static void collect(const char *hook, int dtype, int precision, const char *dir)
     fc_source_file(text, "assets/example-model/corpus.wikitext.raw.zst");
     fc_collect_defaults(&config);
     assert_true(strlen(model) < sizeof config.model);
-    strcpy(config.model, model);
-    strcpy(config.hook, hook);
+    memcpy(config.model, model, strlen(model) + 1);
+    memcpy(config.hook, hook, strlen(hook) + 1);
     config.tokens = N_ROWS;
     config.max_length = MAX_LENGTH;
     config.dtype = dtype;

@@ -23,7 +23,8 @@ static int set_up(void **state)
     bench *const b = calloc(1, sizeof *b);
     void *folders = NULL;
     fc_err err;
-    if (b == NULL || fake_setup(&folders) != 0) return -1;
+    assert_non_null(b);
+    assert_int_equal(fake_setup(&folders), 0);
     b->folders = folders;
     fake_make(b->folders->a, FC_BF16, N_ROWS, 50);
     fc_assert_ok(fc_store_open(&b->store, b->folders->a, false, false, &err), &err);

@@ -15,7 +15,7 @@ enum { N = 37, D = 29 };
 static void make_rows(float *x, float *mean)
 {
     for (int64_t i = 0; i < N * D; i++)
-        x[i] = (float)fc_rng_normal(1, FC_RNG_TEST, (uint64_t)i) * (float)(1 + i / D);
+        x[i] = (float)fc_rng_normal(1, FC_RNG_TEST, (uint64_t)i) * (float)(1 + i % 5);
     for (int64_t j = 0; j < D; j++)
         mean[j] = (float)fc_rng_normal(2, FC_RNG_TEST, (uint64_t)j);
 }
