@@ -129,39 +129,41 @@ static void a_meta_json_that_is_no_object_is_refused(void **state)
 
 /* --- documents ---------------------------------------------------------------------------- */
 
+static const struct lines {
+    const char *text, *word;
+} document_lines[] = {
+    {"", "fewer documents"},
+    {"{\"doc\":0}\n{\"doc\":1}\n", "documents-00000.jsonl:2: more documents"},
+    {"\n", ":1"},
+    {"{\"doc\":-1}\n", "doc is -1"},
+    {"{\"doc\":2147483648}\n", "doc is 2147483648"},
+    {"{\"doc\":\"0\"}\n", "doc is a string"},
+    {"{\"doc\":0,\"title\":5}\n", "title is an integer"},
+    {"{\"doc\":0,\"line\":\"x\"}\n", "line is a string"},
+    {"{\"title\":\"x\"}\n", "doc is missing"},
+    {"[]\n", "a list"},
+    {"{\"doc\":7}\n", "doc is 3, expected one above 7"}};
+
 static void damaged_documents_are_told_with_their_line(void **state)
 {
     fake_folders *const folders = *state;
-    static const struct lines {
-        const char *text, *word;
-    } cases[] = {
-        {"", "fewer documents"},
-        {"{\"doc\":0}\n{\"doc\":1}\n", "documents-00000.jsonl:2: more documents"},
-        {"\n", ":1"},
-        {"{\"doc\":-1}\n", "doc is -1"},
-        {"{\"doc\":2147483648}\n", "doc is 2147483648"},
-        {"{\"doc\":\"0\"}\n", "doc is a string"},
-        {"{\"doc\":0,\"title\":5}\n", "title is an integer"},
-        {"{\"doc\":0,\"line\":\"x\"}\n", "line is a string"},
-        {"{\"title\":\"x\"}\n", "doc is missing"},
-        {"[]\n", "a list"},
-        {"{\"doc\":7}\n", "doc is 3, expected one above 7"}};
-    for (size_t i = 0; i < FC_LEN(cases); i++) {
+    for (size_t i = 0; i < FC_LEN(document_lines); i++) {
         fc_err err;
         char bytes[32];
         fake_make(folders->a, FC_BF16, N_ROWS, SHARD_ROWS);
         fc_test_path(folders->path_a, folders->a, "documents-00000.jsonl");
-        fc_test_write(folders->path_a, cases[i].text, strlen(cases[i].text));
-        snprintf(bytes, sizeof bytes, "%zu", strlen(cases[i].text));
+        fc_test_write(folders->path_a, document_lines[i].text,
+                      strlen(document_lines[i].text));
+        snprintf(bytes, sizeof bytes, "%zu", strlen(document_lines[i].text));
         edit_meta(folders, "shards.0.documents_bytes", bytes);
-        if (cases[i].text[0] == '\0') {
+        if (document_lines[i].text[0] == '\0') {
             edit_meta(folders, "shards.0.documents", "0");
             edit_meta(folders, "documents", "2");
             fc_assert_fails(open_store(folders, false, &err), &err, FC_FORMAT,
                             "no document 0");
         } else {
             fc_assert_fails(open_store(folders, false, &err), &err, FC_FORMAT,
-                            cases[i].word);
+                            document_lines[i].word);
         }
         fake_empty(folders->a);
     }
