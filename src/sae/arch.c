@@ -78,6 +78,7 @@ static fc_status new_scratch(fc_step *s, fc_err *err)
     FC_TRY(fc_alloc(&s->df, s->n_max * d_sae, sizeof(float), "feature gradients", err));
     FC_TRY(fc_alloc(&s->row, d_sae, sizeof(float), "feature weights", err));
     FC_TRY(fc_alloc(&s->norm, d_sae, sizeof(float), "decoder norms", err));
+    FC_TRY(fc_alloc(&s->active, d_sae, sizeof(int64_t), "active features", err));
     FC_TRY(fc_alloc(&s->column, d_in, sizeof(double), "column sums", err));
     FC_TRY(fc_alloc(&s->firing.count, d_sae, sizeof(int64_t), "feature counts", err));
     FC_TRY(fc_alloc(&s->firing.sum, d_sae, sizeof(double), "feature sums", err));
@@ -115,10 +116,10 @@ void fc_step_free(fc_step *step)
         fc_free(step->param[i].m);
         fc_free(step->param[i].v);
     }
-    void *const scratch[] = {
-        step->xc,         step->y,         step->f,      step->df,
-        step->row,        step->norm,      step->column, step->firing.count,
-        step->firing.sum, step->firing.max};
+    void *const scratch[] = {step->xc,         step->y,         step->f,
+                             step->df,         step->row,       step->norm,
+                             step->active,     step->column,    step->firing.count,
+                             step->firing.sum, step->firing.max};
     for (size_t i = 0; i < FC_LEN(scratch); i++) fc_free(scratch[i]);
     fc_free(step);
 }

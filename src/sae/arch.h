@@ -68,6 +68,8 @@ typedef struct fc_step {
     float *xc, *y; /* [n_max, d_in] centred input; reconstruction, then its gradient */
     float *f, *df; /* [d_sae, n_max] features; their gradient */
     float *row, *norm; /* [d_sae] */
+    int64_t *active;   /* [d_sae] features that fire in the batch, ascending */
+    int64_t n_active;  /* rows that f and df have: those, or all of d_sae */
     double *column;    /* [d_in] */
 
     /* set by arch->step, besides param[].g */

@@ -15,12 +15,16 @@
  * db_dec is there when b_dec is subtracted from the input.
  *
  * Everything is feature-major: rows of f and of both weights belong to a feature, so what a
- * feature sums over tokens is a sum over a row, and all five products read rows.
+ * feature sums over tokens is a sum over a row, and all five products read rows. A feature that
+ * is silent on the whole batch has rows of zeros in f and in all gradients: when many are, the
+ * rows of the others are moved together after the first product, and apart at the end.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sae/arch.h"
 
 #include <stddef.h>
+
+#include "sae/active.h"
 
 static fc_status check(const fc_train_config *config, fc_err *err)
 {
@@ -78,34 +82,75 @@ static double l0_of(const fc_step *s)
     return (double)n_active / (double)s->n;
 }
 
-/* y becomes delta; the gradients of the decoder matrix and of the features. */
-static void decoder_backward(fc_step *s)
+/* Decides which rows of f the step goes on with, and returns the rows of W_dec that belong to
+ * them. The gradient of W_enc, which comes last, lends its memory. */
+static const float *pack(fc_step *s)
 {
-    const fc_ops *op = s->be->ops;
-    const int64_t n = s->n, d = s->sae->d_in, d_sae = s->sae->d_sae;
-    const fc_mat f = fc_mat_of(s->f, FC_F32, d_sae, n);
-    const fc_mat delta = fc_mat_of(s->y, FC_F32, n, d);
-    const fc_mat w_dec = fc_mat_of(s->param[FC_W_DEC].w, FC_F32, d_sae, d);
-    op->matmul(s->be, s->param[FC_W_DEC].g, d, f, delta, s->precision, false);
-    op->matmul(s->be, s->df, n, w_dec, fc_mat_transposed(delta), s->precision, false);
+    const int64_t d_sae = s->sae->d_sae, d = s->sae->d_in;
+    const int64_t n_active = fc_active_rows(s->active, s->firing.count, d_sae);
+    const bool is_packed =
+        n_active <= d_sae - d_sae / 8; /* less than that is not worth it */
+    s->n_active = is_packed ? n_active : d_sae;
+    if (!is_packed) return s->param[FC_W_DEC].w;
+    fc_active_pack(s->f, s->f, s->active, n_active, s->n);
+    fc_active_pack(s->param[FC_W_ENC].g, s->param[FC_W_DEC].w, s->active, n_active, d);
+    return s->param[FC_W_ENC].g;
 }
 
-/* From df and delta: encoder matrix and both biases. df becomes dz. */
+/* Gradients that were computed for the active rows alone get their place. */
+static void unpack(fc_step *s)
+{
+    static const int of_features[] = {FC_W_ENC, FC_W_DEC, FC_B_ENC};
+    const int64_t d_sae = s->sae->d_sae;
+    if (s->n_active == d_sae) return;
+    for (size_t i = 0; i < FC_LEN(of_features); i++) {
+        const fc_param *p = &s->param[of_features[i]];
+        fc_active_unpack(p->g, s->active, s->n_active, d_sae, p->n / d_sae);
+    }
+}
+
+static void reconstruct(fc_step *s, const float *w_dec)
+{
+    const fc_mat f = fc_mat_of(s->f, FC_F32, s->n_active, s->n);
+    const fc_mat w = fc_mat_of(w_dec, FC_F32, s->n_active, s->sae->d_in);
+    s->be->ops->matmul(s->be, s->y, s->sae->d_in, fc_mat_transposed(f), w, s->precision,
+                       false);
+}
+
+/* y is delta; the gradients of the decoder matrix and of the features. */
+static void decoder_backward(fc_step *s, const float *w_dec)
+{
+    const fc_ops *op = s->be->ops;
+    const int64_t n = s->n, d = s->sae->d_in, n_active = s->n_active;
+    const fc_mat f = fc_mat_of(s->f, FC_F32, n_active, n);
+    const fc_mat delta = fc_mat_of(s->y, FC_F32, n, d);
+    const fc_mat w = fc_mat_of(w_dec, FC_F32, n_active, d);
+    op->matmul(s->be, s->param[FC_W_DEC].g, d, f, delta, s->precision, false);
+    op->matmul(s->be, s->df, n, w, fc_mat_transposed(delta), s->precision, false);
+}
+
+/* From df: encoder matrix and bias. df becomes dz. */
 static void encoder_backward(fc_step *s, const float *input)
 {
     const fc_ops *op = s->be->ops;
-    const int64_t n = s->n, d = s->sae->d_in, d_sae = s->sae->d_sae;
-    fc_param *p = s->param;
-    op->relu_grad(s->be, s->df, s->f, s->row, p[FC_B_ENC].g, d_sae, n);
-    const fc_mat dz = fc_mat_of(s->df, FC_F32, d_sae, n);
-    op->matmul(s->be, p[FC_W_ENC].g, d, dz, fc_mat_of(input, FC_F32, n, d), s->precision,
-               false);
+    const int64_t n = s->n, d = s->sae->d_in, n_active = s->n_active;
+    if (n_active < s->sae->d_sae) fc_active_pack(s->row, s->row, s->active, n_active, 1);
+    op->relu_grad(s->be, s->df, s->f, s->row, s->param[FC_B_ENC].g, n_active, n);
+    const fc_mat dz = fc_mat_of(s->df, FC_F32, n_active, n);
+    const fc_mat in = fc_mat_of(input, FC_F32, n, d);
+    op->matmul(s->be, s->param[FC_W_ENC].g, d, dz, in, s->precision, false);
+}
 
-    op->col_sum(s->be, s->column, s->y, n, d);
-    float *const db_dec = p[FC_B_DEC].g;
+/* From delta and db_enc; needs the latter unpacked. */
+static void output_bias_backward(fc_step *s)
+{
+    const fc_ops *op = s->be->ops;
+    const int64_t d = s->sae->d_in, d_sae = s->sae->d_sae;
+    float *const db_dec = s->param[FC_B_DEC].g;
+    op->col_sum(s->be, s->column, s->y, s->n, d);
     if (s->sae->is_b_dec_subtracted) {
-        const fc_mat db_enc = fc_mat_of(p[FC_B_ENC].g, FC_F32, 1, d_sae);
-        const fc_mat w_enc = fc_mat_of(p[FC_W_ENC].w, FC_F32, d_sae, d);
+        const fc_mat db_enc = fc_mat_of(s->param[FC_B_ENC].g, FC_F32, 1, d_sae);
+        const fc_mat w_enc = fc_mat_of(s->param[FC_W_ENC].w, FC_F32, d_sae, d);
         op->matmul(s->be, db_dec, d, db_enc, w_enc, FC_PRECISION_F32, false);
         for (int64_t j = 0; j < d; j++) s->column[j] -= (double)db_dec[j];
     }
@@ -118,7 +163,8 @@ static void step(fc_step *s)
     const float *input =
         fc_arch_encode(s->sae, s->be, s->precision, s->x, n, s->xc, s->f);
     activate(s->sae, s->be, s->f, s->firing, n);
-    fc_arch_decode(s->sae, s->be, s->precision, s->f, n, s->y);
+    const float *w_dec = pack(s);
+    reconstruct(s, w_dec);
 
     const double denominator =
         (double)n * (s->config.mse_form == FC_MSE_MEAN ? (double)d : 1.0);
@@ -129,8 +175,10 @@ static void step(fc_step *s)
     s->losses.l0 = l0_of(s);
     s->losses.total = s->losses.mse + s->l1_coefficient * s->losses.l1;
 
-    decoder_backward(s);
+    decoder_backward(s, w_dec);
     encoder_backward(s, input);
+    unpack(s);
+    output_bias_backward(s);
     if (s->config.l1_form == FC_L1_DECODER_NORM) l1_into_norms(s);
 }
 
