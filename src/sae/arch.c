@@ -93,7 +93,6 @@ fc_status fc_step_new(fc_step **out, const fc_train_config *config, fc_backend *
     step->arch = fc_arch_at(config->arch);
     step->config = *config;
     step->be = be;
-    /* "auto" is f32: bf16 products have not yet been shown to train as good an SAE. */
     step->precision =
         config->precision == FC_BF16_PRECISION ? FC_PRECISION_BF16 : FC_PRECISION_F32;
     step->sae = sae;

@@ -17,7 +17,9 @@
  * Everything is feature-major: rows of f and of both weights belong to a feature, so what a
  * feature sums over tokens is a sum over a row, and all five products read rows. A feature that
  * is silent on the whole batch has rows of zeros in f and in all gradients: when many are, the
- * rows of the others are moved together after the first product, and apart at the end.
+ * rows of the others are moved together after the first product, and apart at the end. Sums over
+ * features then meet the blocks of the product elsewhere: y may differ in its last bits from
+ * that of a step on all rows.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sae/arch.h"

@@ -122,6 +122,25 @@ static fc_status hash_recipe(const json_t *recipe, char hash[FC_HASH_HEX], fc_er
     return FC_OK;
 }
 
+fc_status fc_run_precision(const char *run_dir, const fc_backend *be,
+                           fc_train_config *config, fc_err *err)
+{
+    char path[FC_PATH_MAX];
+    int64_t n;
+    const fc_field *fields = fc_train_fields(&n);
+    const fc_field *field = fc_fields_find(fields, n, "precision");
+    const char *word = fc_backend_prefers_bf16(be) ? "bf16" : "f32";
+    json_t *there = NULL;
+    if (config->precision != FC_AUTO_PRECISION) return FC_OK;
+    FC_TRY(fc_path_join(path, run_dir, "recipe.json", err));
+    if (fc_path_exists(path)) FC_TRY(fc_json_load(&there, path, err));
+    fc_status status =
+        fc_json_text(json_object_get(there, "train"), "precision", &word, path, err);
+    if (status == FC_OK) status = fc_field_set(field, config, word, path, err);
+    json_decref(there);
+    return status;
+}
+
 fc_status fc_run_recipe(const char *run_dir, const fc_train_config *config,
                         const char *store_dir, const fc_store *store, bool is_resume,
                         char hash[FC_HASH_HEX], fc_err *err)

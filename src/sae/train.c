@@ -307,13 +307,14 @@ fc_status fc_train(const fc_train_config *config, const char *store_dir, fc_back
                    const char *out_dir, bool is_resume, fc_train_result *result,
                    fc_err *err)
 {
-    training t = {
-        .config = *config, .run_dir = out_dir, .be = be, .begin_s = fc_clock_s()};
+    fc_train_config asked = *config;
     fc_status status;
     FC_TRY(fc_train_check(config, err));
+    FC_TRY(fc_run_precision(out_dir, be, &asked, err));
+    training t = {.config = asked, .run_dir = out_dir, .be = be, .begin_s = fc_clock_s()};
     FC_TRY_GOTO(fc_store_open(&t.store, store_dir, false, false, err));
     FC_TRY_GOTO(resolve(&t, err));
-    FC_TRY_GOTO(fc_run_recipe(out_dir, config, store_dir, t.store, is_resume,
+    FC_TRY_GOTO(fc_run_recipe(out_dir, &asked, store_dir, t.store, is_resume,
                               t.state.recipe_hash, err));
     FC_TRY_GOTO(make_sae(&t, err));
     FC_TRY_GOTO(make_state(&t, err));

@@ -84,7 +84,7 @@ static const fc_field fields[] = {
            "of the activations: less their mean, then to unit length or by one scale"),
     CHOICE("init", init, "linear|tied_unit|saelens", "start weights"),
     CHOICE("precision", precision, FC_PRECISION_CHOICES,
-           "of matrix products; auto is f32"),
+           "of matrix products; auto: bf16 where it is faster"),
     F64("dead-threshold", dead_threshold, 0, 1e9, "X",
         "a feature that never exceeds it is dead"),
     EVERY("checkpoint-every", checkpoint_every, "time or steps between checkpoints"),

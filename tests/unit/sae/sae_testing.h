@@ -63,6 +63,7 @@ static inline fc_train_config test_config(void)
     c.batch_size = TEST_BATCH;
     c.lr_warm_up_steps = 10;
     c.l1_coefficient = 1e-3;
+    c.precision = FC_F32_PRECISION;
     c.seed = 5;
     c.log_every = (fc_every){.steps = 7};
     c.histogram_every = (fc_every){.steps = 20};

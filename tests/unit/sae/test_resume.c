@@ -98,6 +98,32 @@ static void a_run_goes_on_only_with_its_own_configuration(void **state)
     fc_assert_ok(train(w, w->whole, &config, true, &result, &err), &err);
 }
 
+static void automatic_precision_is_settled_when_a_run_begins(void **state)
+{
+    const world *w = *state;
+    fc_err err = {0};
+    fc_train_config config = test_config();
+    fc_train_result result;
+    config.precision =
+        FC_AUTO_PRECISION; /* the run was begun with f32: that is what it is */
+    fc_assert_ok(train(w, w->whole, &config, true, &result, &err), &err);
+    assert_true(result.mse == w->result.mse);
+    config.precision = FC_BF16_PRECISION;
+    fc_assert_fails(train(w, w->whole, &config, true, &result, &err), &err, FC_MISMATCH,
+                    "precision is \"f32\"");
+    char run[FC_PATH_MAX], path[FC_PATH_MAX];
+    config.precision = FC_AUTO_PRECISION;
+    config.max_steps = 3;
+    run_path(run, w, "automatic");
+    fc_assert_ok(train(w, run, &config, false, &result, &err), &err);
+    fc_test_path(path, run, "recipe.json");
+    char *text = fc_test_read(path, NULL);
+    const char *word = fc_backend_prefers_bf16(w->be) ? "\"bf16\"" : "\"f32\"";
+    assert_non_null(strstr(text, word));
+    assert_null(strstr(text, "auto"));
+    free(text);
+}
+
 static void a_run_goes_on_only_with_its_own_store(void **state)
 {
     const world *w = *state;
@@ -175,6 +201,7 @@ int main(void)
         cmocka_unit_test(resuming_a_finished_run_changes_nothing),
         cmocka_unit_test(an_existing_run_is_not_overwritten),
         cmocka_unit_test(a_run_goes_on_only_with_its_own_configuration),
+        cmocka_unit_test(automatic_precision_is_settled_when_a_run_begins),
         cmocka_unit_test(a_run_goes_on_only_with_its_own_store),
         cmocka_unit_test(faults_leave_a_run_that_goes_on),
     };
