@@ -35,7 +35,7 @@ format-check:
 lint: setup
 	CC=clang cmake --preset release -B build/clang
 	cmake --build build/clang
-	tools/lint.sh build/clang
+	tools/lint.sh build/clang all 3600
 
 install: all
 	DESTDIR=$(DESTDIR) cmake --install build/$(PRESET)
