@@ -28,7 +28,7 @@ double fc_nice_step(double range, int n_steps)
 {
     const double raw = range / n_steps, power = pow(10, floor(log10(raw))),
                  f = raw / power;
-    return (f < 1.5 ? 1 : f < 3.5 ? 2 : f < 7.5 ? 5 : 10) * power;
+    return (f < 1.5 ? 1 : f < 3 ? 2 : f < 7 ? 5 : 10) * power;
 }
 
 void fc_nice_range(double *low, double *high, bool is_log)
@@ -86,6 +86,7 @@ typedef struct ticks {
     bool is_major[64];
     int n;
     double step;
+    bool is_log, is_short; /* short: less than two decades */
 } ticks;
 
 static void add_tick(ticks *t, double v, bool is_major)
@@ -95,26 +96,46 @@ static void add_tick(ticks *t, double v, bool is_major)
     t->is_major[t->n++] = is_major;
 }
 
-static void make_ticks(ticks *t, double low, double high, bool is_log, int n_wanted)
+static void make_linear_ticks(ticks *t, double low, double high, int n_wanted)
 {
-    *t = (ticks){0};
-    if (!is_log) {
-        t->step = fc_nice_step(high - low, n_wanted);
-        for (double v = ceil(low / t->step - 1e-9) * t->step; v <= high + t->step * 1e-9;
-             v += t->step)
-            add_tick(t, v, true);
-        return;
-    }
+    t->step = fc_nice_step(high - low, n_wanted);
+    for (double v = ceil(low / t->step - 1e-9) * t->step; v <= high + t->step * 1e-9;
+         v += t->step)
+        add_tick(t, v, true);
+}
+
+/* Powers of ten with their multiples as minor ticks; over less than two decades 1, 2 and 5 are
+ * labelled, as plain numbers. */
+static void make_log_ticks(ticks *t, double low, double high)
+{
     const int e0 = (int)floor(log10(low)), e1 = (int)ceil(log10(high)), decades = e1 - e0;
     const int every = decades > 6 ? 2 : 1;
+    t->is_log = true;
+    t->is_short = log10(high / low) < 2;
     for (int e = e0; e <= e1; e++)
         for (int m = 1; m < 10; m++) {
             const double v = m * pow(10, e);
             if (v < low * 0.999999 || v > high * 1.000001) continue;
-            const bool is_few = log10(high / low) < 1.5 && (m == 2 || m == 5);
             if (m == 1 || decades <= 6)
-                add_tick(t, v, (m == 1 && (e - e0) % every == 0) || is_few);
+                add_tick(t, v,
+                         (m == 1 && (e - e0) % every == 0) ||
+                             (t->is_short && (m == 2 || m == 5)));
         }
+}
+
+static void make_ticks(ticks *t, double a, double b, bool is_log, int n_wanted)
+{
+    *t = (ticks){0};
+    if (is_log)
+        make_log_ticks(t, fmin(a, b), fmax(a, b));
+    else
+        make_linear_ticks(t, fmin(a, b), fmax(a, b), n_wanted);
+}
+
+static void tick_label(char text[96], const ticks *t, double v)
+{
+    const double step = t->is_short ? pow(10, floor(log10(v) + 1e-9)) : t->step;
+    fc_tick_text(text, v, step, t->is_log && !t->is_short);
 }
 
 static void line(cairo_t *cr, double x, double y, double dx, double dy)
@@ -144,7 +165,7 @@ static void draw_ticks(cairo_t *cr, const fc_axes *a, const ticks *tx, const tic
         fc_color(cr, FC_AXIS, 1);
         line(cr, x, bottom, 0, tx->is_major[i] ? 3 : 1.6);
         if (!tx->is_major[i]) continue;
-        fc_tick_text(text, tx->v[i], tx->step, a->is_log_x);
+        tick_label(text, tx, tx->v[i]);
         fc_markup(cr, x, bottom + 4, FC_CENTER, FC_TOP, 0, fc_type_tick, text);
     }
     for (int i = 0; i < ty->n; i++) {
@@ -152,7 +173,7 @@ static void draw_ticks(cairo_t *cr, const fc_axes *a, const ticks *tx, const tic
         fc_color(cr, FC_AXIS, 1);
         line(cr, a->box.x, y, ty->is_major[i] ? -3 : -1.6, 0);
         if (!ty->is_major[i]) continue;
-        fc_tick_text(text, ty->v[i], ty->step, a->is_log_y);
+        tick_label(text, ty, ty->v[i]);
         fc_markup(cr, a->box.x - 5, y, FC_RIGHT, FC_MIDDLE, 0, fc_type_tick, text);
     }
 }
@@ -163,7 +184,7 @@ void fc_axes_draw(cairo_t *cr, const fc_axes *a)
     make_ticks(&tx, a->x0, a->x1, a->is_log_x, a->box.w > 300 ? 8 : 5);
     make_ticks(&ty, a->y0, a->y1, a->is_log_y, a->box.h > 200 ? 6 : 4);
     cairo_set_line_cap(cr, CAIRO_LINE_CAP_BUTT);
-    draw_grid(cr, a, &tx, &ty);
+    if (!a->is_bare) draw_grid(cr, a, &tx, &ty);
     draw_ticks(cr, a, &tx, &ty);
     fc_color(cr, FC_AXIS, 1);
     cairo_set_line_width(cr, 0.6);
@@ -188,37 +209,27 @@ void fc_axes_clip(cairo_t *cr, const fc_axes *a)
     cairo_clip(cr);
 }
 
-static double text_width(cairo_t *cr, fc_type type, const char *text)
+void fc_axes_mark(cairo_t *cr, const fc_axes *a, double v, const char *label)
 {
-    int w;
-    PangoLayout *layout = fc_layout_new(cr, type);
-    pango_layout_set_text(layout, text, -1);
-    pango_layout_get_size(layout, &w, NULL);
-    g_object_unref(layout);
-    return (double)w / PANGO_SCALE;
+    static const double dashes[] = {3, 2.2};
+    const double x = fc_axes_x(a, v);
+    fc_type type = fc_type_tick;
+    type.color = FC_VERMILION;
+    if (!(x >= a->box.x && x <= a->box.x + a->box.w)) return;
+    fc_color(cr, FC_VERMILION, 1);
+    cairo_set_line_width(cr, 0.9);
+    cairo_set_dash(cr, dashes, 2, 0);
+    line(cr, x, a->box.y, 0, a->box.h);
+    cairo_set_dash(cr, NULL, 0, 0);
+    const bool is_left = x > a->box.x + a->box.w * 0.6;
+    fc_text(cr, is_left ? x - 4 : x + 4, a->box.y + 1, is_left ? FC_RIGHT : FC_LEFT,
+            FC_TOP, type, label);
 }
 
-void fc_legend(cairo_t *cr, const fc_axes *a, bool is_right, bool is_bottom,
-               const fc_legend_row *rows, int n)
+void fc_axes_note(cairo_t *cr, const fc_axes *a, const char *note)
 {
-    const double row = fc_type_tick.size * 1.5;
-    double width = 0;
-    for (int i = 0; i < n; i++)
-        width = fmax(width, text_width(cr, fc_type_tick, rows[i].text));
-    width += 28;
-    const double height = n * row + 6;
-    const double x = is_right ? a->box.x + a->box.w - width - 4 : a->box.x + 6;
-    const double y = is_bottom ? a->box.y + a->box.h - height - 4 : a->box.y + 3;
-    cairo_set_source_rgba(cr, 1, 1, 1, 0.85);
-    cairo_rectangle(cr, x, y, width, height);
-    cairo_fill(cr);
-    for (int i = 0; i < n; i++) {
-        const double middle = y + 3 + row * (i + 0.5);
-        fc_color(cr, rows[i].color, 1);
-        cairo_set_line_width(cr, 1.6);
-        line(cr, x + 4, middle, 14, 0);
-        fc_text(cr, x + 23, middle, FC_LEFT, FC_MIDDLE, fc_type_tick, rows[i].text);
-    }
+    fc_text(cr, a->box.x + a->box.w, a->box.y - 6, FC_RIGHT, FC_BOTTOM, fc_type_faint,
+            note);
 }
 
 void fc_color_bar(cairo_t *cr, fc_box box, fc_colormap_name map, bool is_sqrt, double low,
@@ -243,12 +254,13 @@ void fc_color_bar(cairo_t *cr, fc_box box, fc_colormap_name map, bool is_sqrt, d
     for (int i = 0; i < t.n; i++) {
         const double y = fc_axes_y(&scale, t.v[i]);
         const bool is_three =
-            is_log && fabs(t.v[i] / (3 * pow(10, floor(log10(t.v[i])))) - 1) < 1e-6;
+            is_log && !t.is_short &&
+            fabs(t.v[i] / (3 * pow(10, floor(log10(t.v[i])))) - 1) < 1e-6;
         fc_color(cr, FC_AXIS, 1);
         cairo_set_line_width(cr, 0.5);
         line(cr, box.x + box.w, y, t.is_major[i] ? 3 : 1.6, 0);
         if (!t.is_major[i] && !is_three) continue;
-        fc_tick_text(text, t.v[i], t.step, is_log);
+        tick_label(text, &t, t.v[i]);
         fc_markup(cr, box.x + box.w + 5, y, FC_LEFT, FC_MIDDLE, 0, fc_type_tick, text);
     }
     if (label)

@@ -13,7 +13,7 @@
 
 #include "report/charts.h"
 
-enum { MAX_SIDE = 1024 };
+enum { MAX_SIDE = 256 };
 
 typedef struct point {
     double x, y, z;
@@ -203,8 +203,8 @@ static void draw_bar(cairo_t *cr, const camera *c, double x0, double y0, double 
 {
     const double x1 = x0 + width, y1 = y0 + width, z = t * top;
     const fc_rgb color = fc_colormap(FC_VIRIDIS, 0.06 + 0.94 * sqrt(t));
-    const bool is_x_seen =
-        c->at.x > x1 || c->at.x<x0, is_y_seen = c->at.y> y1 || c->at.y < y0;
+    const bool is_x_seen = c->at.x > x1 || c->at.x < x0;
+    const bool is_y_seen = c->at.y > y1 || c->at.y < y0;
     const double sx = c->at.x > x1 ? x1 : x0, sy = c->at.y > y1 ? y1 : y0;
     const point side_x[4] = {{sx, y0, 0}, {sx, y1, 0}, {sx, y1, z}, {sx, y0, z}};
     const point side_y[4] = {{x0, sy, 0}, {x1, sy, 0}, {x1, sy, z}, {x0, sy, z}};
@@ -225,26 +225,13 @@ static void sort_by_distance(int *order, int64_t side, double camera_at)
     }
 }
 
-void fc_chart_bars3d(cairo_t *cr, fc_box box, const double *value, int64_t n,
-                     int64_t side, double high, const char *value_label)
+static void draw_bars(cairo_t *cr, const camera *c, const double *value, int64_t n,
+                      int64_t side, double high)
 {
     int column[MAX_SIDE], row[MAX_SIDE];
-    char label[2][64];
-    if (side < 1 || side > MAX_SIDE || !(high > 0)) return;
-    const fc_box inner = {box.x + 34, box.y, box.w - 54, box.h - 22};
-    const camera c = make_camera(inner);
-    const corner k = find_corner(&c);
-    const double step = side > 8 ? fc_nice_step((double)side, 6) : 1,
-                 gap = 0.16 / (double)side;
-    snprintf(label[0], sizeof label[0], "feature index mod %lld", (long long)side);
-    snprintf(label[1], sizeof label[1], "feature index div %lld", (long long)side);
-
-    draw_room(cr, &c, k, side, step);
-    draw_height_ticks(cr, &c, k, high, value_label);
-    draw_floor_ticks(cr, &c, k, true, side, step, label[0]);
-    draw_floor_ticks(cr, &c, k, false, side, step, label[1]);
-    sort_by_distance(column, side, c.at.x);
-    sort_by_distance(row, side, c.at.y);
+    const double cell = 1 / (double)side, gap = 0.16 * cell;
+    sort_by_distance(column, side, c->at.x);
+    sort_by_distance(row, side, c->at.y);
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
     cairo_set_line_width(cr, 0.12);
     for (int64_t j = 0; j < side; j++)
@@ -252,7 +239,22 @@ void fc_chart_bars3d(cairo_t *cr, fc_box box, const double *value, int64_t n,
             const int64_t at = (int64_t)row[j] * side + column[i];
             if (at >= n || !(value[at] > 0)) continue;
             const double t = fmin(1, fmax(0.004, value[at] / high));
-            draw_bar(cr, &c, column[i] / (double)side + gap / 2,
-                     row[j] / (double)side + gap / 2, 1 / (double)side - gap, t);
+            draw_bar(cr, c, column[i] * cell + gap / 2, row[j] * cell + gap / 2,
+                     cell - gap, t);
         }
+}
+
+void fc_chart_bars3d(cairo_t *cr, fc_box box, const double *value, int64_t n,
+                     int64_t side, double high, const fc_bars_labels *labels)
+{
+    if (side < 1 || side > MAX_SIDE || !(high > 0)) return;
+    const fc_box inner = {box.x + 34, box.y, box.w - 54, box.h - 22};
+    const camera c = make_camera(inner);
+    const corner k = find_corner(&c);
+    const double step = side > 8 ? fc_nice_step((double)side, 6) : 1;
+    draw_room(cr, &c, k, side, step);
+    draw_height_ticks(cr, &c, k, high, labels->value);
+    draw_floor_ticks(cr, &c, k, true, side, step, labels->column);
+    draw_floor_ticks(cr, &c, k, false, side, step, labels->row);
+    draw_bars(cr, &c, value, n, side, high);
 }

@@ -41,19 +41,34 @@ static void draw_band(cairo_t *cr, const fc_axes *a, const double *x, const doub
     cairo_fill(cr);
 }
 
-static void draw_line(cairo_t *cr, const fc_axes *a, const double *x, const double *y,
-                      int64_t n, double smooth, uint32_t color)
+/* Mean of the drawable values in [i - half, i + half]: it does not lag behind the band, as an
+ * exponential average would. Both ends of the window only move forwards. */
+typedef struct window {
+    double sum;
+    int64_t begin, end, n;
+} window;
+
+static void move_window(window *w, const fc_axes *a, const double *y, int64_t n,
+                        int64_t i, int64_t half)
 {
-    double mean = NAN, last_x = -INFINITY;
-    int64_t n_seen = 0;
+    for (; w->end < n && w->end <= i + half; w->end++)
+        if (is_drawable(a, y[w->end])) w->sum += y[w->end], w->n++;
+    for (; w->begin < i - half; w->begin++)
+        if (is_drawable(a, y[w->begin])) w->sum -= y[w->begin], w->n--;
+}
+
+static void draw_line(cairo_t *cr, const fc_axes *a, const double *x, const double *y,
+                      int64_t n, int64_t smooth, uint32_t color)
+{
+    double last_x = -INFINITY;
+    window w = {0};
     for (int64_t i = 0; i < n; i++) {
-        if (!is_drawable(a, y[i])) continue;
-        n_seen++;
-        mean = n_seen == 1 ? y[i] : mean + (y[i] - mean) / fmin(smooth, (double)n_seen);
+        move_window(&w, a, y, n, i, smooth / 2);
         const double at = fc_axes_x(a, x[i]);
-        if (at - last_x < 0.5 && i != n - 1) continue; /* half a point */
+        if (w.n == 0 || (at - last_x < 0.5 && i != n - 1)) continue; /* half a point */
         last_x = at;
-        cairo_line_to(cr, at, fc_axes_y(a, mean));
+        const double mean = smooth > 1 ? w.sum / (double)w.n : y[i];
+        if (is_drawable(a, mean)) cairo_line_to(cr, at, fc_axes_y(a, mean));
     }
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
     cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
@@ -63,14 +78,14 @@ static void draw_line(cairo_t *cr, const fc_axes *a, const double *x, const doub
 }
 
 void fc_chart_curve(cairo_t *cr, const fc_axes *a, const double *x, const double *y,
-                    int64_t n, double smooth, uint32_t color)
+                    int64_t n, int64_t smooth, uint32_t color)
 {
     cairo_save(cr);
     fc_axes_clip(cr, a);
     cairo_new_path(cr);
     if (smooth > 1) draw_band(cr, a, x, y, n, color);
     cairo_new_path(cr);
-    draw_line(cr, a, x, y, n, fmax(smooth, 1), color);
+    draw_line(cr, a, x, y, n, smooth, color);
     cairo_restore(cr);
 }
 

@@ -9,15 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-const fc_type fc_type_title = {20, 700, FC_INK};
-const fc_type fc_type_section = {13, 700, FC_INK};
-const fc_type fc_type_body = {9.2, 400, FC_INK};
-const fc_type fc_type_strong = {9.2, 600, FC_INK};
-const fc_type fc_type_small = {8, 400, FC_SECONDARY};
-const fc_type fc_type_faint = {7.2, 400, FC_FAINT};
-const fc_type fc_type_tick = {7.2, 400, FC_INK};
-const fc_type fc_type_axis = {7.6, 400, FC_SECONDARY};
-const fc_type fc_type_chart = {9, 600, FC_INK};
+#include "base/macros.h"
+#include "report/fonts.h"
+
+const fc_type fc_type_title = {20, 700, FC_INK, false};
+const fc_type fc_type_section = {13, 700, FC_INK, false};
+const fc_type fc_type_body = {9.2, 400, FC_INK, false};
+const fc_type fc_type_strong = {9.2, 600, FC_INK, false};
+const fc_type fc_type_small = {8, 400, FC_SECONDARY, false};
+const fc_type fc_type_number = {8, 400, FC_INK, true};
+const fc_type fc_type_faint = {7.2, 400, FC_FAINT, false};
+const fc_type fc_type_tick = {7.2, 400, FC_INK, false};
+const fc_type fc_type_axis = {7.6, 400, FC_SECONDARY, false};
+const fc_type fc_type_chart = {9, 600, FC_INK, false};
 
 static const double line_spacing = 1.28;
 
@@ -27,10 +31,9 @@ void fc_color(cairo_t *cr, uint32_t color, double alpha)
     cairo_set_source_rgba(cr, c.r, c.g, c.b, alpha);
 }
 
-PangoLayout *fc_layout_new(cairo_t *cr, fc_type type)
+/* The options are those of the context, so a layout made from it needs no more. */
+static void set_up_context(PangoContext *context)
 {
-    PangoLayout *layout = pango_cairo_create_layout(cr);
-    PangoContext *context = pango_layout_get_context(layout);
     cairo_font_options_t *options = cairo_font_options_create();
     cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
     cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
@@ -40,14 +43,41 @@ PangoLayout *fc_layout_new(cairo_t *cr, fc_type type)
     pango_cairo_context_set_resolution(context, 72);
     pango_context_set_round_glyph_positions(context, FALSE);
     pango_context_set_language(context, pango_language_from_string("en"));
+}
 
-    PangoFontDescription *font = pango_font_description_from_string(FC_FONT_FAMILIES);
+static PangoLayout *new_layout(cairo_t *cr, fc_type type, const char *families)
+{
+    PangoLayout *layout = pango_cairo_create_layout(cr);
+    set_up_context(pango_layout_get_context(layout));
+    PangoFontDescription *font = pango_font_description_new();
+    pango_font_description_set_family_static(font, families);
     pango_font_description_set_size(font, (int)lround(type.size * PANGO_SCALE));
     pango_font_description_set_weight(font, (PangoWeight)type.weight);
     pango_layout_set_font_description(layout, font);
     pango_font_description_free(font);
+    if (type.is_tabular) {
+        PangoAttrList *list = pango_attr_list_new();
+        pango_attr_list_insert(list, pango_attr_font_features_new("tnum=1"));
+        pango_layout_set_attributes(layout, list);
+        pango_attr_list_unref(list);
+    }
     pango_layout_context_changed(layout);
     return layout;
+}
+
+PangoLayout *fc_layout_new(cairo_t *cr, fc_type type, const char *text)
+{
+    FC_ASSERT(g_utf8_validate(text, -1, NULL));
+    PangoLayout *layout = new_layout(cr, type, fc_font_families(text));
+    pango_layout_set_text(layout, text, -1);
+    return layout;
+}
+
+double fc_layout_width(PangoLayout *layout)
+{
+    int w;
+    pango_layout_get_size(layout, &w, NULL);
+    return (double)w / PANGO_SCALE;
 }
 
 static double show(cairo_t *cr, PangoLayout *layout, double x, double y, fc_align align,
@@ -62,9 +92,7 @@ static double show(cairo_t *cr, PangoLayout *layout, double x, double y, fc_alig
     cairo_save(cr);
     cairo_translate(cr, x, y);
     if (angle != 0) cairo_rotate(cr, angle);
-    fc_color(cr, color, 1);
-    cairo_move_to(cr, dx[align], dy[valign]);
-    pango_cairo_show_layout(cr, layout);
+    fc_layout_show(cr, layout, dx[align], dy[valign], color);
     cairo_restore(cr);
     g_object_unref(layout);
     return width;
@@ -73,24 +101,22 @@ static double show(cairo_t *cr, PangoLayout *layout, double x, double y, fc_alig
 double fc_text(cairo_t *cr, double x, double y, fc_align align, fc_valign valign,
                fc_type type, const char *text)
 {
-    PangoLayout *layout = fc_layout_new(cr, type);
-    pango_layout_set_text(layout, text, -1);
-    return show(cr, layout, x, y, align, valign, 0, type.color);
+    return show(cr, fc_layout_new(cr, type, text), x, y, align, valign, 0, type.color);
 }
 
 double fc_markup(cairo_t *cr, double x, double y, fc_align align, fc_valign valign,
                  double angle, fc_type type, const char *markup)
 {
-    PangoLayout *layout = fc_layout_new(cr, type);
+    PangoLayout *layout = new_layout(cr, type, fc_font_families(markup));
     pango_layout_set_markup(layout, markup, -1);
     return show(cr, layout, x, y, align, valign, angle, type.color);
 }
 
 double fc_paragraph(cairo_t *cr, double x, double y, double width, fc_type type,
-                    int max_lines, int is_measured_only, const char *text)
+                    int max_lines, bool is_measured_only, const char *text)
 {
     int h;
-    PangoLayout *layout = fc_layout_new(cr, type);
+    PangoLayout *layout = fc_layout_new(cr, type, text);
     pango_layout_set_width(layout, (int)(width * PANGO_SCALE));
     pango_layout_set_wrap(layout, PANGO_WRAP_WORD_CHAR);
     pango_layout_set_line_spacing(layout, (float)line_spacing);
@@ -98,15 +124,31 @@ double fc_paragraph(cairo_t *cr, double x, double y, double width, fc_type type,
         pango_layout_set_height(layout, -max_lines);
         pango_layout_set_ellipsize(layout, PANGO_ELLIPSIZE_END);
     }
-    pango_layout_set_text(layout, text, -1);
     pango_layout_get_size(layout, NULL, &h);
-    if (!is_measured_only) {
-        fc_color(cr, type.color, 1);
-        cairo_move_to(cr, x, y);
-        pango_cairo_show_layout(cr, layout);
-    }
+    if (!is_measured_only) fc_layout_show(cr, layout, x, y, type.color);
     g_object_unref(layout);
     return (double)h / PANGO_SCALE;
+}
+
+void fc_line_cut(cairo_t *cr, double x, double baseline, double width, fc_type type,
+                 const char *text)
+{
+    PangoLayout *layout = fc_layout_new(cr, type, text);
+    pango_layout_set_width(layout, (int)(width * PANGO_SCALE));
+    pango_layout_set_ellipsize(layout, PANGO_ELLIPSIZE_END);
+    fc_layout_show(cr, layout, x,
+                   baseline - (double)pango_layout_get_baseline(layout) / PANGO_SCALE,
+                   type.color);
+    g_object_unref(layout);
+}
+
+void fc_rule(cairo_t *cr, double x, double y, double width)
+{
+    fc_color(cr, FC_GRID, 1);
+    cairo_set_line_width(cr, 0.6);
+    cairo_move_to(cr, x, y);
+    cairo_rel_line_to(cr, width, 0);
+    cairo_stroke(cr);
 }
 
 void fc_format_count(char out[32], int64_t n)
@@ -144,13 +186,18 @@ void fc_format_value(char out[32], double x, int digits)
 
 void fc_format_percent(char out[32], double share)
 {
-    const double p = 100 * share;
-    if (p >= 9.95 || p == 0)
-        snprintf(out, 32, "%.0f\u00a0%%", p);
+    const double p = 100 * fabs(share);
+    const char *sign = share < 0 ? "\u2212" : "";
+    if (!isfinite(share))
+        snprintf(out, 32, "%s", "\u2013");
+    else if (p >= 1e6)
+        snprintf(out, 32, "%s%.1g\u00a0%%", sign, p);
+    else if (p >= 9.95 || p == 0)
+        snprintf(out, 32, "%s%.0f\u00a0%%", sign, p);
     else if (p >= 0.995)
-        snprintf(out, 32, "%.1f\u00a0%%", p);
+        snprintf(out, 32, "%s%.1f\u00a0%%", sign, p);
     else if (p >= 0.01)
-        snprintf(out, 32, "%.2f\u00a0%%", p);
+        snprintf(out, 32, "%s%.2f\u00a0%%", sign, p);
     else
-        snprintf(out, 32, "%.1g\u00a0%%", p);
+        snprintf(out, 32, "%s%.1g\u00a0%%", sign, p);
 }

@@ -18,7 +18,22 @@ typedef struct fc_figure {
 } fc_figure;
 
 extern const fc_figure fc_fig_loss, fc_fig_sparsity_curves, fc_fig_l0, fc_fig_frequency,
-    fc_fig_frequency_strength, fc_fig_strength_map, fc_fig_strength_bars;
+    fc_fig_frequency_strength, fc_fig_strength_map, fc_fig_strength_bars,
+    fc_fig_strengths;
+
+/* Shared by the figures' files. */
+bool fc_figure_has_live(const fc_report_data *data);
+fc_status fc_figure_features_csv(fc_strbuf *out, const fc_report_data *data, fc_err *err);
+
+enum { FC_FIGURE_BINS = 60 };
+typedef struct fc_bins {
+    double edge[FC_FIGURE_BINS + 1], count[FC_FIGURE_BINS], max;
+} fc_bins;
+void fc_bins_log(fc_bins *bins, double low, double high); /* edges evenly spaced in log */
+void fc_bins_add(fc_bins *bins, double v, double weight);
+/* The axes of a histogram drawn into box, for marks and notes. */
+fc_axes fc_bins_draw(cairo_t *cr, fc_box box, const fc_bins *bins, bool is_log_x,
+                     const char *title, const char *x_label, const char *y_label);
 
 /* All of them, in the order of the report. */
 const fc_figure *const *fc_figures(int *n);

@@ -1,246 +1,231 @@
-/* page_cards.c - one card a feature: numbers, histogram, what makes it fire.
+/* page_cards.c - one card a feature: numbers, histogram, tokens, what makes it fire.
  *
- * Cards are measured before they are drawn: one that does not fit begins a new page.
+ *   Feature 1177                                  3rd strongest of 535
+ *   ------------------------------------------------------------------
+ *   maximum        Activation when it fires      Fires on
+ *   mean           [histogram]                   January  ====== 41 %
+ *   ...                                          ...
+ *   0.834  the treaty was signed on [October] 8            Treaty of ...
+ *   ...
+ *
+ * Every context is one line, so a card's height follows from how many there are: two full cards
+ * fill a page, and none is ever cut.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/log.h"
 #include "report/pages.h"
 #include "report/shaded.h"
 
-enum { MAX_STRONG = 8, MAX_WEAK = 4, MAX_TOKENS = 6 };
+enum { MAX_STRONG = 10, MAX_WEAK = 4, MAX_TOKENS = 5 };
 
-typedef struct card {
-    fc_pdf *pdf;
-    const fc_report_data *data;
-    const fc_feature *feature;
-    fc_display *display;
-    cairo_t *cr;
-    bool is_measured_only;
-} card;
+static const double head = 31, overview = 68, label = 13, row = 15.2, gap = 24;
+static const double value_width = 30, title_width = 96;
 
-static void draw_head(const card *c, double y)
+/* ---- head and overview ---- */
+
+static void draw_head(fc_flow *f, const fc_report_data *d, const fc_feature *feature)
 {
-    char text[256], max[32], mean[32], share[32], count[32];
-    if (c->is_measured_only) return;
-    fc_format_value(max, c->feature->max, 4);
-    fc_format_value(mean, c->feature->mean_active, 3);
-    fc_format_percent(share, c->feature->frequency);
-    fc_format_count(count, c->feature->n_active);
-    snprintf(text, sizeof text, "Feature %lld", (long long)c->feature->id);
-    fc_text(c->cr, FC_MARGIN, y, FC_LEFT, FC_TOP, fc_type_section, text);
-    snprintf(text, sizeof text,
-             "maximum %s \u00b7 mean when active %s \u00b7 fires on %s of tokens (%s)",
-             max, mean, share, count);
-    fc_text(c->cr, FC_MARGIN + fc_column, y + 4, FC_RIGHT, FC_TOP, fc_type_small, text);
-    fc_color(c->cr, FC_GRID, 1);
-    cairo_set_line_width(c->cr, 0.6);
-    cairo_move_to(c->cr, FC_MARGIN, y + 21);
-    cairo_rel_line_to(c->cr, fc_column, 0);
-    cairo_stroke(c->cr);
+    char text[96], count[32];
+    int64_t rank = 1;
+    for (int64_t i = 0; i < d->n_features; i++) rank += d->feature[i].max > feature->max;
+    snprintf(text, sizeof text, "Feature %" PRId64, feature->id);
+    fc_text(f->cr, FC_MARGIN, f->y + 12, FC_LEFT, FC_BASELINE, fc_type_section, text);
+    fc_format_count(count, d->n_live);
+    snprintf(text, sizeof text, "number %" PRId64 " of %s by maximum", rank, count);
+    fc_text(f->cr, FC_MARGIN + fc_column, f->y + 12, FC_RIGHT, FC_BASELINE, fc_type_small,
+            text);
+    fc_rule(f->cr, FC_MARGIN, f->y + 20, fc_column);
 }
 
-static fc_status draw_histogram(const card *c, fc_box box, fc_err *err)
+static void draw_numbers(const fc_flow *f, double width, const fc_feature *feature)
+{
+    static const char *const name[] = {"maximum", "mean when it fires", "share of tokens",
+                                       "tokens"};
+    char value[FC_LEN(name)][32];
+    fc_type type = fc_type_number;
+    type.weight = 600;
+    fc_format_value(value[0], feature->max, 4);
+    fc_format_value(value[1], feature->mean_active, 3);
+    fc_format_percent(value[2], feature->frequency);
+    fc_format_count(value[3], feature->n_active);
+    for (size_t i = 0; i < FC_LEN(name); i++) {
+        const double y = f->y + 8 + 14 * (double)i;
+        fc_text(f->cr, FC_MARGIN, y, FC_LEFT, FC_BASELINE, fc_type_small, name[i]);
+        fc_text(f->cr, FC_MARGIN + width, y, FC_RIGHT, FC_BASELINE, type, value[i]);
+    }
+}
+
+static fc_status draw_histogram(const fc_flow *f, fc_box box, const fc_report_data *d,
+                                const fc_feature *feature, fc_err *err)
 {
     int64_t bins[FC_HISTOGRAM_BINS];
-    double edges[FC_HISTOGRAM_BINS + 1], heights[FC_HISTOGRAM_BINS], most = 0;
+    double edges[FC_HISTOGRAM_BINS + 1], heights[FC_HISTOGRAM_BINS], most = 1;
     char text[32];
-    FC_TRY(fc_features_histogram(c->data->db, c->feature->id, bins, err));
-    if (c->is_measured_only) return FC_OK;
+    const double bottom = box.y + box.h;
+    FC_TRY(fc_features_histogram(d->db, feature->id, bins, err));
     for (int i = 0; i < FC_HISTOGRAM_BINS; i++) {
-        edges[i] = c->feature->max * i / FC_HISTOGRAM_BINS;
+        edges[i] = feature->max * i / FC_HISTOGRAM_BINS;
         heights[i] = (double)bins[i];
         most = fmax(most, heights[i]);
     }
-    edges[FC_HISTOGRAM_BINS] = c->feature->max;
-    const fc_axes a = {.box = box,
-                       .x0 = 0,
-                       .x1 = c->feature->max,
-                       .y0 = 0.5,
-                       .y1 = fmax(most * 1.2, 2),
-                       .is_log_y = true};
-    fc_chart_bars(c->cr, &a, edges, heights, FC_HISTOGRAM_BINS, FC_BLUE);
-    fc_color(c->cr, FC_AXIS, 1);
-    cairo_set_line_width(c->cr, 0.5);
-    cairo_move_to(c->cr, box.x, box.y + box.h);
-    cairo_rel_line_to(c->cr, box.w, 0);
-    cairo_stroke(c->cr);
-    fc_text(c->cr, box.x, box.y + box.h + 2, FC_LEFT, FC_TOP, fc_type_faint, "0");
-    fc_format_value(text, c->feature->max, 3);
-    fc_text(c->cr, box.x + box.w, box.y + box.h + 2, FC_RIGHT, FC_TOP, fc_type_faint,
-            text);
+    edges[FC_HISTOGRAM_BINS] = feature->max;
+    const fc_axes a = {.box = box, .x1 = feature->max, .y1 = most};
+    fc_text(f->cr, box.x, f->y + 8, FC_LEFT, FC_BASELINE, fc_type_faint,
+            "Activation when it fires");
+    fc_chart_bars(f->cr, &a, edges, heights, FC_HISTOGRAM_BINS, FC_BLUE);
+    fc_color(f->cr, FC_AXIS, 1);
+    cairo_set_line_width(f->cr, 0.5);
+    cairo_move_to(f->cr, box.x, bottom);
+    cairo_rel_line_to(f->cr, box.w, 0);
+    cairo_stroke(f->cr);
+    fc_text(f->cr, box.x, bottom + 9, FC_LEFT, FC_BASELINE, fc_type_faint, "0");
+    fc_format_value(text, feature->max, 3);
+    fc_text(f->cr, box.x + box.w, bottom + 9, FC_RIGHT, FC_BASELINE, fc_type_faint, text);
     return FC_OK;
 }
 
-/* "January" 41 %, ... on one line beside the histogram. */
-static fc_status draw_tokens(const card *c, double x, double y, double width, fc_err *err)
+static fc_status draw_tokens(const fc_flow *f, double x, double width,
+                             const fc_report_data *d, int64_t feature, fc_err *err)
 {
     const fc_token_share *token;
     int64_t n;
-    fc_strbuf text = {0};
-    FC_TRY(fc_features_tokens(c->data->db, c->feature->id, &token, &n, err));
-    fc_status status = FC_OK;
-    for (int64_t i = 0; i < n && i < MAX_TOKENS && status == FC_OK; i++) {
+    const double bar_x = x + 84, bar_width = width - 84 - 34;
+    FC_TRY(fc_features_tokens(d->db, feature, &token, &n, err));
+    fc_text(f->cr, x, f->y + 8, FC_LEFT, FC_BASELINE, fc_type_faint,
+            "Tokens that carry its activation");
+    for (int64_t i = 0; i < n && i < MAX_TOKENS; i++) {
         char share[32];
+        const double y = f->y + 20 + 11 * (double)i,
+                     part = fmin(1, fmax(0, token[i].share));
+        FC_TRY(fc_token_label(f->cr, x, y, 78, token[i].bytes, token[i].n_bytes, err));
+        fc_color(f->cr, 0xfdc98b, 1);
+        cairo_rectangle(f->cr, bar_x, y - 6, fmax(0.5, bar_width * part), 6);
+        cairo_fill(f->cr);
         fc_format_percent(share, token[i].share);
-        status = fc_strbuf_add(&text, i ? "   \u2018" : "\u2018", i ? 6 : 3, err);
-        if (status == FC_OK)
-            status =
-                fc_display_text(&text, token[i].bytes, fc_min(token[i].n_bytes, 40), err);
-        if (status == FC_OK) status = fc_strbuf_addf(&text, err, "\u2019 %s", share);
+        fc_text(f->cr, x + width, y, FC_RIGHT, FC_BASELINE, fc_type_number, share);
     }
-    if (status == FC_OK && n > 0 && !c->is_measured_only) {
-        fc_text(c->cr, x, y, FC_LEFT, FC_TOP, fc_type_faint, "Activation by token");
-        fc_paragraph(c->cr, x, y + 11, width, fc_type_body, 2, 0, fc_strbuf_text(&text));
-    }
-    fc_strbuf_free(&text);
-    return status;
-}
-
-static fc_status draw_context(const card *c, const fc_context *context, double *y,
-                              fc_err *err)
-{
-    const double left = FC_MARGIN + 38, title_width = 92,
-                 width = fc_column - 38 - title_width - 10;
-    char value[32];
-    FC_TRY(fc_display_context(c->display, context, err));
-    const double h = fc_shaded_text(c->cr, left, *y, width, c->display, c->feature->max,
-                                    context->peak, c->is_measured_only);
-    if (!c->is_measured_only) {
-        fc_strbuf title = {0};
-        fc_format_value(value, context->value, 3);
-        fc_text(c->cr, FC_MARGIN + 30, *y + 1.2, FC_RIGHT, FC_TOP, fc_type_small, value);
-        const fc_status status =
-            fc_display_text(&title, context->title, (int64_t)strlen(context->title), err);
-        if (status == FC_OK) {
-            fc_type faint = fc_type_faint;
-            fc_paragraph(c->cr, FC_MARGIN + fc_column - title_width, *y + 1.6,
-                         title_width, faint, 1, 0, fc_strbuf_text(&title));
-        }
-        fc_strbuf_free(&title);
-        FC_TRY(status);
-    }
-    *y += h + 3.5;
     return FC_OK;
 }
 
-static fc_status draw_contexts(const card *c, double *y, fc_err *err)
+/* ---- contexts ---- */
+
+/* The strongest contexts and one from each weaker range; the top range is the strongest's. */
+static bool is_shown(const fc_context *context, int64_t n, int64_t i, int64_t *n_strong,
+                     int64_t *n_weak)
 {
-    const fc_context *context;
-    int64_t n, n_strong = 0, n_weak = 0, last_quantile = 0;
-    FC_TRY(fc_features_contexts(c->data->db, c->feature->id, &context, &n, err));
+    const int64_t quantile = context[i].quantile;
+    if (quantile == 0) return ++*n_strong <= MAX_STRONG;
+    bool is_top = true, is_first = true;
+    for (int64_t k = 0; k < n; k++) {
+        if (context[k].quantile > quantile) is_top = false;
+        if (k < i && context[k].quantile == quantile) is_first = false;
+    }
+    return is_first && !is_top && ++*n_weak <= MAX_WEAK;
+}
+
+static double card_height(const fc_context *context, int64_t n)
+{
+    int64_t n_strong = 0, n_weak = 0, n_rows = 0;
+    for (int64_t i = 0; i < n; i++) n_rows += is_shown(context, n, i, &n_strong, &n_weak);
+    return head + overview + (n_strong > 0 ? label : 0) + (n_weak > 0 ? label + 5 : 0) +
+           row * (double)n_rows;
+}
+
+static fc_status draw_context(fc_flow *f, const fc_context *context, double max,
+                              fc_display *display, fc_err *err)
+{
+    char value[32];
+    const double baseline = f->y + 10.4, right = FC_MARGIN + fc_column,
+                 width = fc_column - value_width - 8 - title_width - 12;
+    fc_type type = fc_type_number;
+    type.color = FC_SECONDARY;
+    fc_format_value(value, context->value, 3);
+    fc_text(f->cr, FC_MARGIN + value_width, baseline, FC_RIGHT, FC_BASELINE, type, value);
+    FC_TRY(fc_display_context(display, context, err));
+    FC_TRY(fc_shaded_line(f->cr, FC_MARGIN + value_width + 8, baseline, width, display,
+                          max, context->peak, err));
+    fc_strbuf_clear(&display->text);
+    FC_TRY(fc_display_text(&display->text, context->title,
+                           fc_min((int64_t)strlen(context->title), 200), err));
+    fc_line_cut(f->cr, right - title_width, baseline, title_width, fc_type_faint,
+                fc_strbuf_text(&display->text));
+    f->y += row;
+    return FC_OK;
+}
+
+static void draw_label(fc_flow *f, const char *text)
+{
+    fc_text(f->cr, FC_MARGIN + value_width + 8, f->y + 8, FC_LEFT, FC_BASELINE,
+            fc_type_faint, text);
+    f->y += label;
+}
+
+static fc_status draw_contexts(fc_flow *f, const fc_context *context, int64_t n,
+                               double max, fc_display *display, fc_err *err)
+{
+    int64_t n_strong = 0, n_weak = 0;
     for (int64_t i = 0; i < n; i++) {
         const bool is_strong = context[i].quantile == 0;
-        if (is_strong ? n_strong >= MAX_STRONG
-                      : n_weak >= MAX_WEAK || context[i].quantile == last_quantile)
-            continue;
-        if (!is_strong && n_weak == 0) {
-            if (!c->is_measured_only)
-                fc_text(c->cr, FC_MARGIN + 38, *y + 3, FC_LEFT, FC_TOP, fc_type_faint,
-                        "Weaker, from each fifth of its range");
-            *y += 15;
+        if (!is_shown(context, n, i, &n_strong, &n_weak)) continue;
+        if (is_strong && n_strong == 1) draw_label(f, "Strongest contexts");
+        if (!is_strong && n_weak == 1) {
+            f->y += 5;
+            draw_label(f, "Weaker, one from each part of its range");
         }
-        FC_TRY(draw_context(c, &context[i], y, err));
-        if (is_strong)
-            n_strong++;
-        else
-            n_weak++, last_quantile = context[i].quantile;
+        FC_TRY(draw_context(f, &context[i], max, display, err));
     }
     return FC_OK;
 }
 
-/* Draws or measures one card at *y and moves *y below it. */
-static fc_status draw_card(const card *c, double *y, fc_err *err)
+/* ---- cards ---- */
+
+static fc_status draw_card(fc_flow *f, const fc_report_data *d, int64_t id, int *page,
+                           fc_display *display, fc_err *err)
 {
-    draw_head(c, *y);
-    *y += 28;
-    FC_TRY(draw_histogram(c, (fc_box){FC_MARGIN + 38, *y, 120, 26}, err));
-    FC_TRY(draw_tokens(c, FC_MARGIN + 176, *y, fc_column - 176, err));
-    *y += 44;
-    FC_TRY(draw_contexts(c, y, err));
-    *y += 20;
+    char name[64];
+    const fc_context *context;
+    int64_t n;
+    const fc_feature *feature = &d->feature[id];
+    FC_TRY(fc_features_contexts(d->db, id, &context, &n, err));
+    fc_flow_need(f, card_height(context, n));
+    *page = fc_pdf_pages(f->pdf);
+    snprintf(name, sizeof name, "feature-%" PRId64, id);
+    fc_pdf_anchor(f->pdf, name, f->y);
+    snprintf(name, sizeof name, "Feature %" PRId64, id);
+    fc_pdf_outline(f->pdf, 1, f->y, name);
+    draw_head(f, d, feature);
+    f->y += head;
+    draw_numbers(f, 112, feature);
+    FC_TRY(draw_histogram(f, (fc_box){FC_MARGIN + 138, f->y + 14, 140, 32}, d, feature,
+                          err));
+    FC_TRY(draw_tokens(f, FC_MARGIN + 304, fc_column - 304, d, id, err));
+    f->y += overview;
+    FC_TRY(
+        fc_features_contexts(d->db, id, &context, &n, err)); /* tokens ended the loan */
+    FC_TRY(draw_contexts(f, context, n, feature->max, display, err));
+    f->y += gap;
     return FC_OK;
 }
 
-fc_status fc_pages_cards(fc_pdf *pdf, const fc_report_data *data, int *page_of,
-                         fc_err *err)
+fc_status fc_pages_cards(fc_pdf *pdf, const fc_report_data *d, int *page_of, fc_err *err)
 {
-    const double bottom = FC_PAGE_HEIGHT - FC_MARGIN + 8;
     fc_display display = {0};
-    card c = {.pdf = pdf, .data = data, .display = &display};
-    double y = INFINITY;
+    fc_flow f = {.pdf = pdf, .footer = "Features"};
     fc_status status = FC_OK;
-    fc_progress progress = fc_progress_begin("report", "cards", 0, (double)data->n_cards);
-    for (int64_t i = 0; i < data->n_cards && status == FC_OK; i++) {
-        double height = 0;
-        char name[64];
-        c.feature = &data->feature[data->card[i]];
-        if (!c.cr) {
-            c.cr = fc_pdf_page(pdf, "Features");
-            fc_pdf_outline(pdf, 0, "Features");
-            y = FC_MARGIN;
-        }
-        c.is_measured_only = true;
-        status = draw_card(&c, &height, err);
-        if (status != FC_OK) break;
-        if (y > FC_MARGIN && y + height > bottom + 20) {
-            c.cr = fc_pdf_page(pdf, "Features");
-            y = FC_MARGIN;
-        }
-        page_of[i] = fc_pdf_pages(pdf);
-        snprintf(name, sizeof name, "feature-%lld", (long long)c.feature->id);
-        fc_pdf_anchor(pdf, name, y);
-        snprintf(name, sizeof name, "Feature %lld", (long long)c.feature->id);
-        fc_pdf_outline(pdf, 1, name);
-        c.is_measured_only = false;
-        status = draw_card(&c, &y, err);
+    if (d->n_cards == 0) return FC_OK;
+    fc_progress progress = fc_progress_begin("report", "cards", 0, (double)d->n_cards);
+    fc_flow_page(&f);
+    fc_pdf_outline(pdf, 0, f.y, "Features");
+    for (int64_t i = 0; i < d->n_cards && status == FC_OK; i++) {
+        status = draw_card(&f, d, d->card[i], &page_of[i], &display, err);
         fc_progress_set(&progress, (double)i + 1);
     }
     fc_progress_end(&progress);
     fc_display_free(&display);
     return status;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-    return x[0] < y[0] ? -1 : x[0] > y[0];
-}
-
-void fc_pages_index(fc_pdf *pdf, const fc_report_data *data, const int *page_of)
-{
-    enum { N_COLUMNS = 6 };
-    const double top = 92, row = 12.5, width = fc_column / N_COLUMNS;
-    const int64_t rows_per_page = (int64_t)((FC_PAGE_HEIGHT - FC_MARGIN - top) / row);
-    int64_t(*entry)[2] = NULL;
-    if (data->n_cards == 0 ||
-        fc_alloc(&entry, data->n_cards, sizeof *entry, "index", NULL) != FC_OK)
-        return;
-    for (int64_t i = 0; i < data->n_cards; i++)
-        entry[i][0] = data->card[i], entry[i][1] = page_of[i];
-    qsort(entry, (size_t)data->n_cards, sizeof *entry, by_id);
-    cairo_t *cr = NULL;
-    for (int64_t i = 0; i < data->n_cards; i++) {
-        char text[64];
-        const int64_t at = i % (rows_per_page * N_COLUMNS);
-        if (at == 0) {
-            cr = fc_pdf_page(pdf, "Index");
-            if (i == 0) fc_pdf_outline(pdf, 0, "Index");
-            fc_heading(cr, FC_MARGIN, "Index of features");
-        }
-        const double x = FC_MARGIN + (double)(at / rows_per_page) * width,
-                     y = top + (double)(at % rows_per_page) * row;
-        snprintf(text, sizeof text, "%lld", (long long)entry[i][0]);
-        fc_text(cr, x, y, FC_LEFT, FC_TOP, fc_type_body, text);
-        snprintf(text, sizeof text, "%lld", (long long)entry[i][1]);
-        fc_text(cr, x + width - 18, y, FC_RIGHT, FC_TOP, fc_type_small, text);
-        snprintf(text, sizeof text, "feature-%lld", (long long)entry[i][0]);
-        fc_pdf_link(pdf, text, x, y, width - 18, row);
-    }
-    fc_free(entry);
 }

@@ -1,5 +1,7 @@
 /* pages.h - the pages of the report, in reading order.
  *
+ * All are drawn twice: the first pass finds on which page each card lies, the second tells.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_REPORT_PAGES_H
 #define FC_REPORT_PAGES_H
@@ -7,19 +9,34 @@
 #include "report/figures.h"
 #include "report/pdf.h"
 
-/* The result in one minute. */
-void fc_page_summary(fc_pdf *pdf, const fc_report_data *data);
+/* The result in one minute. page_of[i]: page of card i, 0 when not yet known. */
+fc_status fc_page_summary(fc_pdf *pdf, const fc_report_data *data, const int *page_of,
+                          fc_err *err);
 /* How it was made: stages with their inputs, the recipe. */
-void fc_page_method(fc_pdf *pdf, const fc_report_data *data);
+fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 /* Curves, sparsity, strengths. */
 void fc_pages_figures(fc_pdf *pdf, const fc_report_data *data);
 /* A card for each chosen feature; page_of[i] receives the page of card i. */
 fc_status fc_pages_cards(fc_pdf *pdf, const fc_report_data *data, int *page_of,
                          fc_err *err);
-/* Feature -> page. */
-void fc_pages_index(fc_pdf *pdf, const fc_report_data *data, const int *page_of);
+/* Feature -> page, with its main token. */
+fc_status fc_pages_index(fc_pdf *pdf, const fc_report_data *data, const int *page_of,
+                         fc_err *err);
 
-/* Section heading with a hairline; returns y below it. */
-double fc_heading(cairo_t *cr, double y, const char *title);
+/* Where things go that are drawn from top to bottom. */
+typedef struct fc_flow {
+    fc_pdf *pdf;
+    cairo_t *cr;
+    const char *footer;
+    double y;
+} fc_flow;
+
+enum { FC_PAGE_TOP = FC_MARGIN, FC_PAGE_BOTTOM = FC_PAGE_HEIGHT - FC_MARGIN };
+
+void fc_flow_page(fc_flow *flow);                /* begins a page */
+void fc_flow_need(fc_flow *flow, double height); /* and so when less is left */
+
+/* Section heading with a hairline; moves below it. */
+void fc_flow_heading(fc_flow *flow, const char *title);
 
 #endif

@@ -1,17 +1,11 @@
-/* pdf.c - Cairo's PDF surface into memory, mended, then written at once.
- *
- * Cairo 1.16 leaves two faults that strict readers notice; both are mended in place, at the same
- * length: cross-reference entries that point at no object (one for each link) become free entries,
- * and dates get their "D:" back. What cannot be mended is not touched.
+/* pdf.c - Cairo's PDF surface into memory, mended (pdf_mend.c), then written at once.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/pdf.h"
 
 #include <cairo-pdf.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -92,10 +86,10 @@ int fc_pdf_pages(const fc_pdf *pdf)
     return pdf->page;
 }
 
-void fc_pdf_outline(fc_pdf *pdf, int level, const char *title)
+void fc_pdf_outline(fc_pdf *pdf, int level, double y, const char *title)
 {
-    char where[32];
-    snprintf(where, sizeof where, "page=%d", pdf->page);
+    char where[64];
+    snprintf(where, sizeof where, "page=%d pos=[%d %.0f]", pdf->page, FC_MARGIN, y);
     const int parent = level == 0 ? CAIRO_PDF_OUTLINE_ROOT : pdf->parent;
     const int id = cairo_pdf_surface_add_outline(
         pdf->surface, parent, title, where, level == 0 ? CAIRO_PDF_OUTLINE_FLAG_BOLD : 0);
@@ -119,52 +113,10 @@ void fc_pdf_link(fc_pdf *pdf, const char *name, double x, double y, double w, do
     cairo_tag_end(pdf->cr, CAIRO_TAG_LINK);
 }
 
-/* ---- mending ---- */
-
-/* Entry i of the table must point at "i 0 obj"; otherwise it becomes a free entry. */
-static void mend_entry(fc_strbuf *b, char *entry, long i)
-{
-    char head[32];
-    const long at = strtol(entry, NULL, 10);
-    const int n = snprintf(head, sizeof head, "%ld 0 obj", i);
-    if (entry[17] != 'n' || at < 0) return;
-    if (at + n <= b->n && memcmp(b->data + at, head, (size_t)n) == 0) return;
-    memcpy(entry, "0000000000 65535 f", 18);
-}
-
-static void mend_cross_references(fc_strbuf *b)
-{
-    char *start = NULL;
-    for (int64_t i = b->n - 10; i > 0 && !start; i--)
-        if (memcmp(b->data + i, "startxref", 9) == 0) start = b->data + i + 9;
-    const long at = start ? strtol(start, NULL, 10) : -1;
-    if (at <= 0 || at + 10 > b->n || memcmp(b->data + at, "xref\n0 ", 7) != 0) return;
-    char *p;
-    const long n = strtol(b->data + at + 7, &p, 10);
-    p++; /* line end */
-    for (long i = 0; i < n && p + 20 * (i + 1) <= b->data + b->n; i++)
-        if (i > 0) mend_entry(b, p + 20 * i, i);
-}
-
-/* "/CreationDate (20250102030405Z)" -> "/CreationDate(D:20250102030405)": the same length. */
-static void mend_date(fc_strbuf *b, const char *key)
-{
-    const size_t n = strlen(key);
-    for (int64_t i = 0; i + (int64_t)n + 8 < b->n; i++) {
-        char *p = b->data + i;
-        if (memcmp(p, key, n) != 0 || p[n] != ' ' || p[n + 1] != '(' ||
-            !isdigit((unsigned char)p[n + 2]))
-            continue;
-        char *close = memchr(p + n, ')', 40);
-        if (!close || close[1] != '\n' || close[-1] != 'Z') continue;
-        memmove(p + n + 3, p + n + 2, (size_t)(close - (p + n + 2)) - 1);
-        memcpy(p + n, "(D:", 3);
-    }
-}
-
 fc_status fc_pdf_save(fc_pdf *pdf, const char *path, fc_err *err)
 {
     end_page(pdf);
+    pdf->page = 0;
     cairo_surface_finish(pdf->surface);
     const cairo_status_t status = cairo_surface_status(pdf->surface);
     if (pdf->write_err.status != FC_OK) {
@@ -174,8 +126,6 @@ fc_status fc_pdf_save(fc_pdf *pdf, const char *path, fc_err *err)
     if (status != CAIRO_STATUS_SUCCESS)
         return fc_fail(err, FC_NOMEM, "%s: Cairo cannot draw the document: %s", path,
                        cairo_status_to_string(status));
-    mend_cross_references(&pdf->bytes);
-    mend_date(&pdf->bytes, "/CreationDate");
-    mend_date(&pdf->bytes, "/ModDate");
+    fc_pdf_mend(pdf->bytes.data, pdf->bytes.n);
     return path ? fc_file_write(path, pdf->bytes.data, (size_t)pdf->bytes.n, err) : FC_OK;
 }

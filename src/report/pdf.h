@@ -24,8 +24,8 @@ void fc_pdf_free(fc_pdf *pdf);
 cairo_t *fc_pdf_page(fc_pdf *pdf, const char *footer);
 int fc_pdf_pages(const fc_pdf *pdf);
 
-/* Outline entry that points at the current page. level 0 top, 1 below the last of level 0. */
-void fc_pdf_outline(fc_pdf *pdf, int level, const char *title);
+/* Outline entry that points at y of the current page. level 0 top, 1 below the last of level 0. */
+void fc_pdf_outline(fc_pdf *pdf, int level, double y, const char *title);
 
 /* A named place on the current page, and a link of a rectangle to one. */
 void fc_pdf_anchor(fc_pdf *pdf, const char *name, double y);
@@ -33,5 +33,8 @@ void fc_pdf_link(fc_pdf *pdf, const char *name, double x, double y, double w, do
 
 /* Ends the document and writes it to path (beside, then renamed). */
 fc_status fc_pdf_save(fc_pdf *pdf, const char *path, fc_err *err);
+
+/* Mends what Cairo 1.16 gets wrong, in place; bytes that are no PDF are left alone. */
+void fc_pdf_mend(char *bytes, int64_t n);
 
 #endif

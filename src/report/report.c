@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "report/fonts.h"
 #include "report/pages.h"
 
 static const fc_field fields[] = {
@@ -29,12 +30,11 @@ const fc_field *fc_report_fields(int64_t *n)
 
 static fc_status draw(fc_pdf *pdf, const fc_report_data *data, int *page_of, fc_err *err)
 {
-    fc_page_summary(pdf, data);
-    fc_page_method(pdf, data);
+    FC_TRY(fc_page_summary(pdf, data, page_of, err));
+    FC_TRY(fc_pages_method(pdf, data, err));
     fc_pages_figures(pdf, data);
     FC_TRY(fc_pages_cards(pdf, data, page_of, err));
-    fc_pages_index(pdf, data, page_of);
-    return FC_OK;
+    return fc_pages_index(pdf, data, page_of, err);
 }
 
 /* One pass. path NULL: only to count the pages. */
@@ -42,7 +42,9 @@ static fc_status make(const fc_report_data *data, int *page_of, int *n_pages,
                       const char *path, fc_err *err)
 {
     fc_pdf *pdf = NULL;
-    FC_TRY(fc_pdf_new(&pdf, "Facet report", data->date, *n_pages, err));
+    char title[600];
+    snprintf(title, sizeof title, "Features of %s in %s", data->hook, data->model);
+    FC_TRY(fc_pdf_new(&pdf, title, data->date, *n_pages, err));
     fc_status status = draw(pdf, data, page_of, err);
     if (status == FC_OK) *n_pages = fc_pdf_pages(pdf);
     if (status == FC_OK && path) status = fc_pdf_save(pdf, path, err);
@@ -72,6 +74,7 @@ fc_status fc_report(const fc_report_config *config, const char *run_dir,
     int *page_of = NULL, n_pages = 0;
     fc_status status = FC_OK;
     FC_TRY(fc_path_join(path, run_dir, "report.pdf", err));
+    FC_TRY(fc_fonts_check(err));
     FC_TRY(fc_report_load(&data, config, run_dir, err));
     FC_TRY_GOTO(fc_alloc(&page_of, data.n_cards, sizeof *page_of, "pages", err));
     FC_TRY_GOTO(make(&data, page_of, &n_pages, NULL, err));

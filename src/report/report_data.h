@@ -23,7 +23,7 @@ typedef enum fc_metric {
     FC_N_METRICS
 } fc_metric;
 
-enum { FC_REPORT_HIGHLIGHTS = 3 };
+enum { FC_REPORT_HIGHLIGHTS = 3, FC_REPORT_BLOCKS_MAX = 128 /* a side, as bars */ };
 
 typedef struct fc_report_data {
     fc_features_db *db;
@@ -32,15 +32,22 @@ typedef struct fc_report_data {
     int64_t side;     /* of the square that holds all features */
     double *strength; /* [n_features] maximum activation, 0 for dead ones */
     double max_strength, min_strength; /* over live features; 0 when none is */
-    int64_t *card;                     /* [n_cards] features with a card, in order */
+    double *block_max; /* [block_side^2] largest strength of block x block features */
+    int64_t block, block_side;
+    int64_t n_dense; /* features that fire on more than half of the rows */
+    int64_t *
+        card; /* [n_cards] features with a card: the highlights first, then by strength */
     int64_t n_cards;
     double *metric[FC_N_METRICS]; /* [n_points] each; NULL when there is no metrics.csv */
     int64_t n_points;
-    json_t *recipe, *manifest; /* NULL when absent */
+    json_t *manifest,
+        *collected; /* of the run and of its activations; NULL when absent */
     fc_highlight highlight[FC_REPORT_HIGHLIGHTS];
     int64_t n_highlights;
-    const char *run_dir; /* borrowed */
-    char date[32];       /* of the study, "2026-01-02T03:04:05Z"; "" unknown */
+    const char *run_dir;        /* borrowed */
+    char model[256], hook[256]; /* names fit to be shown */
+    char date
+        [32]; /* of the study or SOURCE_DATE_EPOCH, "2026-01-02T03:04:05Z"; "" unknown */
 } fc_report_data;
 
 /* Set to {0} before. On failure everything is released. */
@@ -48,7 +55,10 @@ fc_status fc_report_load(fc_report_data *data, const fc_report_config *config,
                          const char *run_dir, fc_err *err);
 void fc_report_unload(fc_report_data *data);
 
-/* The manifest's entry of a command, or NULL. */
+/* The entry of a command ("collect", "train", "study") in the manifests, or NULL. */
 const json_t *fc_report_stage(const fc_report_data *data, const char *command);
+
+/* Position of a feature in card[], or -1. */
+int64_t fc_report_card(const fc_report_data *data, int64_t feature);
 
 #endif

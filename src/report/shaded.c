@@ -1,4 +1,5 @@
-/* shaded.c - rounded boxes from Pango's own line geometry, so that bidi, wrapping and joining hold.
+/* shaded.c - one line of shaded tokens: what fits around the peak, with rounded boxes from Pango's
+ * own line geometry, so that bidi and joined letters hold.
  *
  * Pango's background attribute would fill whole lines, cover the leading space and touch its
  * neighbours; boxes of 0.93 em above and 0.27 em below the baseline do not.
@@ -8,7 +9,7 @@
 
 #include <math.h>
 
-static const double above = 0.93, below = 0.27, radius = 1.6, spacing = 1.5;
+static const double above = 0.93, below = 0.27, radius = 1.6;
 static const uint32_t steps[] = {0xffffff, 0xfeebcf, 0xfdc98b,
                                  0xfc9553, 0xe2492f, 0xa50f15};
 static const double white_text_from = 0.75;
@@ -34,35 +35,106 @@ static void rounded(cairo_t *cr, double x, double y, double w, double h)
     cairo_close_path(cr);
 }
 
-/* White letters on dark boxes. */
-static PangoAttrList *letter_colors(const fc_display *d, double max)
+/* ---- what fits ---- */
+
+/* The spans shown, and where in the shown text each begins: span[i] - shift. */
+typedef struct part {
+    int64_t first, last;
+    int shift;
+    const char *text;
+} part;
+
+static void measure_spans(PangoLayout *layout, fc_display *d)
 {
-    PangoAttrList *list = pango_attr_list_new();
+    PangoLayoutLine *line = pango_layout_get_line_readonly(layout, 0);
     for (int64_t i = 0; i < d->n_spans; i++) {
-        if (!((double)d->span[i].activation > white_text_from * max)) continue;
-        PangoAttribute *white = pango_attr_foreground_new(0xffff, 0xffff, 0xffff);
-        white->start_index = (guint)d->span[i].begin;
-        white->end_index = (guint)d->span[i].end;
-        pango_attr_list_insert(list, white);
+        int *range, n;
+        d->span[i].width = 0;
+        pango_layout_line_get_x_ranges(line, d->span[i].begin, d->span[i].end, &range,
+                                       &n);
+        for (int k = 0; k < n; k++)
+            d->span[i].width += (double)(range[2 * k + 1] - range[2 * k]) / PANGO_SCALE;
+        g_free(range);
     }
-    return list;
 }
 
-static void box_of_span(cairo_t *cr, PangoLayoutLine *line, double x, double baseline,
-                        const fc_span *span, const char *text, double max, bool is_peak)
+/* The span of the peak, or the last one before it: its characters may belong to another token. */
+static int64_t find_peak(const fc_display *d, int64_t peak)
 {
-    int *range, n, begin = span->begin;
-    if (text[begin] == ' ' && begin + 1 < span->end) begin++;
+    int64_t found = 0;
+    for (int64_t i = 0; i < d->n_spans; i++)
+        if (d->span[i].token <= peak) found = i;
+    return found;
+}
+
+/* Drops tokens from the ends until the rest fits. What comes before the peak is what made it fire,
+ * so it is kept twice as wide as what comes after. */
+static part choose_part(const fc_display *d, int64_t peak, double width)
+{
+    const double ellipsis = 16;
+    const int64_t at = find_peak(d, peak);
+    part p = {0, d->n_spans - 1, 0, NULL};
+    double before = 0, after = 0;
+    for (int64_t i = 0; i < at; i++) before += d->span[i].width;
+    for (int64_t i = at + 1; i < d->n_spans; i++) after += d->span[i].width;
+    double room = width - d->span[at].width;
+    if (before + after > room) room -= ellipsis;
+    while (before + after > room && (p.first < at || p.last > at)) {
+        if (p.first == at || (p.last > at && 2 * after > before))
+            after -= d->span[p.last--].width;
+        else
+            before -= d->span[p.first++].width;
+    }
+    return p;
+}
+
+static fc_status cut_text(part *p, const fc_display *d, fc_strbuf *out, fc_err *err)
+{
+    const char *text = fc_strbuf_text(&d->text);
+    int begin = d->span[p->first].begin;
+    if (text[begin] == ' ' && begin + 1 < d->span[p->first].end) begin++;
+    fc_strbuf_clear(out);
+    if (p->first > 0) FC_TRY(fc_strbuf_add(out, "\u2026 ", 4, err));
+    p->shift = begin - (int)out->n;
+    FC_TRY(fc_strbuf_add(out, text + begin, d->span[p->last].end - begin, err));
+    if (p->last + 1 < d->n_spans) FC_TRY(fc_strbuf_add(out, " \u2026", 4, err));
+    p->text = fc_strbuf_text(out);
+    return FC_OK;
+}
+
+/* ---- drawing ---- */
+
+/* White letters on dark boxes. */
+static void color_letters(PangoLayout *layout, const fc_display *d, const part *p,
+                          double max)
+{
+    PangoAttrList *list = pango_attr_list_new();
+    for (int64_t i = p->first; i <= p->last; i++) {
+        if (!((double)d->span[i].activation > white_text_from * max)) continue;
+        PangoAttribute *white = pango_attr_foreground_new(0xffff, 0xffff, 0xffff);
+        white->start_index = (guint)MAX(d->span[i].begin - p->shift, 0);
+        white->end_index = (guint)(d->span[i].end - p->shift);
+        pango_attr_list_insert(list, white);
+    }
+    pango_layout_set_attributes(layout, list);
+    pango_attr_list_unref(list);
+}
+
+static void draw_box(cairo_t *cr, PangoLayoutLine *line, double x, double baseline,
+                     const fc_span *span, const part *p, fc_rgb color, bool is_peak)
+{
+    int *range, n, begin = MAX(span->begin - p->shift, 0);
+    const int end = span->end - p->shift;
     const double size = fc_type_body.size;
-    pango_layout_line_get_x_ranges(line, begin, span->end, &range, &n);
+    if (p->text[begin] == ' ' && begin + 1 < end) begin++;
+    pango_layout_line_get_x_ranges(line, begin, end, &range, &n);
     for (int i = 0; i < n; i++) {
         const double x0 = x + (double)range[2 * i] / PANGO_SCALE,
                      x1 = x + (double)range[2 * i + 1] / PANGO_SCALE;
         if (x1 - x0 < 0.01) continue;
-        const fc_rgb c = fc_shade(span->activation, max);
         rounded(cr, x0 - 0.4, baseline - above * size, x1 - x0 + 0.8,
                 (above + below) * size);
-        cairo_set_source_rgb(cr, c.r, c.g, c.b);
+        cairo_set_source_rgb(cr, color.r, color.g, color.b);
         cairo_fill_preserve(cr);
         if (is_peak) {
             fc_color(cr, 0x7a0a10, 1);
@@ -74,47 +146,72 @@ static void box_of_span(cairo_t *cr, PangoLayoutLine *line, double x, double bas
     g_free(range);
 }
 
-static void draw_boxes(cairo_t *cr, PangoLayout *layout, double x, double y,
-                       const fc_display *d, double max, int64_t peak)
+static void draw_part(cairo_t *cr, double x, double baseline, double width,
+                      const fc_display *d, const part *p, double max, int64_t peak)
 {
-    PangoLayoutIter *iter = pango_layout_get_iter(layout);
-    do {
-        PangoLayoutLine *line = pango_layout_iter_get_line_readonly(iter);
-        const double baseline =
-            y + (double)pango_layout_iter_get_baseline(iter) / PANGO_SCALE;
-        const int begin = line->start_index, end = begin + line->length;
-        for (int64_t i = 0; i < d->n_spans; i++) {
-            fc_span span = d->span[i];
-            if (!(span.activation > 0) || span.end <= begin || span.begin >= end)
-                continue;
-            span.begin = (int)fmax(span.begin, begin);
-            span.end = (int)fmin(span.end, end);
-            box_of_span(cr, line, x, baseline, &span, fc_strbuf_text(&d->text), max,
-                        d->span[i].token == peak);
-        }
-    } while (pango_layout_iter_next_line(iter));
-    pango_layout_iter_free(iter);
+    PangoLayout *layout = fc_layout_new(cr, fc_type_body, p->text);
+    pango_layout_set_single_paragraph_mode(layout, TRUE);
+    color_letters(layout, d, p, max);
+    if (fc_layout_width(layout) > width) {
+        pango_layout_set_width(layout, (int)(width * PANGO_SCALE));
+        pango_layout_set_ellipsize(layout, PANGO_ELLIPSIZE_END);
+    }
+    PangoLayoutLine *line = pango_layout_get_line_readonly(layout, 0);
+    for (int64_t i = p->first; i <= p->last; i++) {
+        const fc_span *span = &d->span[i];
+        if (span->activation > 0 || span->token == peak)
+            draw_box(cr, line, x, baseline, span, p,
+                     fc_shade((double)span->activation, max), span->token == peak);
+    }
+    fc_layout_show(cr, layout, x,
+                   baseline - (double)pango_layout_get_baseline(layout) / PANGO_SCALE,
+                   FC_INK);
+    g_object_unref(layout);
 }
 
-double fc_shaded_text(cairo_t *cr, double x, double y, double width, const fc_display *d,
-                      double max, int64_t peak, bool is_measured_only)
+fc_status fc_shaded_line(cairo_t *cr, double x, double baseline, double width,
+                         fc_display *d, double max, int64_t peak, fc_err *err)
 {
-    int height;
-    PangoLayout *layout = fc_layout_new(cr, fc_type_body);
-    PangoAttrList *letters = letter_colors(d, max);
-    pango_layout_set_width(layout, (int)(width * PANGO_SCALE));
-    pango_layout_set_wrap(layout, PANGO_WRAP_WORD_CHAR);
-    pango_layout_set_line_spacing(layout, (float)spacing);
-    pango_layout_set_text(layout, fc_strbuf_text(&d->text), -1);
-    pango_layout_set_attributes(layout, letters);
-    pango_attr_list_unref(letters);
-    pango_layout_get_size(layout, NULL, &height);
-    if (!is_measured_only) {
-        draw_boxes(cr, layout, x, y, d, max, peak);
-        fc_color(cr, FC_INK, 1);
-        cairo_move_to(cr, x, y);
-        pango_cairo_show_layout(cr, layout);
-    }
+    fc_strbuf text = {0};
+    if (d->n_spans == 0) return FC_OK;
+    PangoLayout *layout = fc_layout_new(cr, fc_type_body, fc_strbuf_text(&d->text));
+    pango_layout_set_single_paragraph_mode(layout, TRUE);
+    measure_spans(layout, d);
     g_object_unref(layout);
-    return (double)height / PANGO_SCALE;
+    part p = choose_part(d, peak, width);
+    const fc_status status = cut_text(&p, d, &text, err);
+    if (status == FC_OK) draw_part(cr, x, baseline, width, d, &p, max, peak);
+    fc_strbuf_free(&text);
+    return status;
+}
+
+fc_status fc_token_label(cairo_t *cr, double x, double baseline, double width,
+                         const char *bytes, int64_t n_bytes, fc_err *err)
+{
+    fc_strbuf text = {0};
+    const bool has_space = n_bytes > 1 && bytes[0] == ' ';
+    const int64_t n = fc_display_cut(bytes, n_bytes);
+    fc_status status = has_space ? fc_strbuf_add(&text, "\u2581", 3, err) : FC_OK;
+    if (status == FC_OK)
+        status = fc_display_text(&text, bytes + has_space, n - has_space, err);
+    if (status == FC_OK && n < n_bytes) status = fc_strbuf_add(&text, "\u2026", 3, err);
+    if (status == FC_OK) {
+        PangoLayout *layout = fc_layout_new(cr, fc_type_body, fc_strbuf_text(&text));
+        PangoAttrList *list = pango_attr_list_new();
+        PangoAttribute *faint = pango_attr_foreground_new(0xc4c4, 0xc4c4, 0xc8c8);
+        faint->start_index = 0;
+        faint->end_index = has_space ? 3 : 0;
+        pango_attr_list_insert(list, faint);
+        pango_layout_set_attributes(layout, list);
+        pango_attr_list_unref(list);
+        pango_layout_set_auto_dir(layout, FALSE); /* a list stays at the left */
+        pango_layout_set_width(layout, (int)(width * PANGO_SCALE));
+        pango_layout_set_ellipsize(layout, PANGO_ELLIPSIZE_END);
+        fc_layout_show(cr, layout, x,
+                       baseline - (double)pango_layout_get_baseline(layout) / PANGO_SCALE,
+                       FC_INK);
+        g_object_unref(layout);
+    }
+    fc_strbuf_free(&text);
+    return status;
 }
