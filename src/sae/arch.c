@@ -85,7 +85,7 @@ static fc_status new_scratch(fc_step *s, fc_err *err)
     return fc_alloc(&s->firing.max, d_sae, sizeof(float), "feature maxima", err);
 }
 
-fc_status fc_step_new(fc_step **out, const fc_train_config *config, fc_backend *be,
+fc_status fc_step_new(fc_step **created, const fc_train_config *config, fc_backend *be,
                       fc_sae *sae, fc_err *err)
 {
     fc_step *step = NULL;
@@ -103,7 +103,7 @@ fc_status fc_step_new(fc_step **out, const fc_train_config *config, fc_backend *
         fc_step_free(step);
         return status;
     }
-    *out = step;
+    *created = step;
     return FC_OK;
 }
 

@@ -110,7 +110,7 @@ void fc_arch_decode(const fc_sae *sae, fc_backend *be, fc_precision precision,
                     const float *f, int64_t n, float *y);
 
 /* Buffers, zeroed moments. `sae` and `be` are borrowed until fc_step_free. */
-fc_status fc_step_new(fc_step **step, const fc_train_config *config, fc_backend *be,
+fc_status fc_step_new(fc_step **created, const fc_train_config *config, fc_backend *be,
                       fc_sae *sae, fc_err *err);
 void fc_step_free(fc_step *step);
 

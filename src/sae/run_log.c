@@ -25,7 +25,7 @@ struct fc_run_log {
     fc_tfevents *events;
 };
 
-fc_status fc_run_log_open(fc_run_log **out, const char *run_dir, const void *csv,
+fc_status fc_run_log_open(fc_run_log **opened, const char *run_dir, const void *csv,
                           size_t n_bytes, fc_err *err)
 {
     fc_run_log *log = NULL;
@@ -43,7 +43,7 @@ fc_status fc_run_log_open(fc_run_log **out, const char *run_dir, const void *csv
         goto done;
     }
     FC_TRY_GOTO(fc_tfevents_open(&log->events, run_dir, err));
-    *out = log;
+    *opened = log;
     log = NULL;
 done:
     fc_run_log_close(log);

@@ -19,7 +19,7 @@ typedef struct fc_run_log fc_run_log;
 
 /* Starts metrics.csv with its header line, or sets it back to `csv` [n_bytes] if that is not
  * NULL; opens a new events file. Both grow while the run goes on. */
-fc_status fc_run_log_open(fc_run_log **log, const char *run_dir, const void *csv,
+fc_status fc_run_log_open(fc_run_log **opened, const char *run_dir, const void *csv,
                           size_t n_bytes, fc_err *err);
 
 /* One row of metrics.csv and the scalars loss/total, loss/mse, loss/l1, sparsity/l0,

@@ -7,7 +7,7 @@
 #include "base/par.h"
 #include "sae/arch.h"
 
-fc_status fc_sae_new(fc_sae **out, int64_t d_in, int64_t d_sae, fc_err *err)
+fc_status fc_sae_new(fc_sae **created, int64_t d_in, int64_t d_sae, fc_err *err)
 {
     FC_CHECK(d_in > 0 && d_sae > 0);
     if (d_sae > INT64_MAX / d_in)
@@ -30,7 +30,7 @@ fc_status fc_sae_new(fc_sae **out, int64_t d_in, int64_t d_sae, fc_err *err)
         fc_sae_free(sae);
         return status;
     }
-    *out = sae;
+    *created = sae;
     return FC_OK;
 }
 

@@ -27,7 +27,7 @@ typedef struct fc_sae {
 } fc_sae;
 
 /* Zeroed weights. Free with fc_sae_free. */
-fc_status fc_sae_new(fc_sae **sae, int64_t d_in, int64_t d_sae, fc_err *err);
+fc_status fc_sae_new(fc_sae **created, int64_t d_in, int64_t d_sae, fc_err *err);
 void fc_sae_free(fc_sae *sae);
 
 /* f [d_sae, n] from normalised x [n, d_in]; scratch [n, d_in]. Then y [n, d_in] from f. */
@@ -41,6 +41,6 @@ void fc_sae_decode(const fc_sae *sae, fc_backend *be, fc_precision precision,
  * weights are those for normalised input, metadata says so, and normalization.safetensors beside
  * them holds the mean; fc_sae_load takes it back. */
 fc_status fc_sae_save(const fc_sae *sae, const char *dir, fc_err *err);
-fc_status fc_sae_load(fc_sae **sae, const char *dir, fc_err *err);
+fc_status fc_sae_load(fc_sae **loaded, const char *dir, fc_err *err);
 
 #endif

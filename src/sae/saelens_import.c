@@ -319,7 +319,7 @@ done:
     return status;
 }
 
-fc_status fc_sae_load(fc_sae **out, const char *dir, fc_err *err)
+fc_status fc_sae_load(fc_sae **loaded, const char *dir, fc_err *err)
 {
     char path[FC_PATH_MAX], weights[FC_PATH_MAX];
     json_t *root = NULL;
@@ -337,7 +337,7 @@ fc_status fc_sae_load(fc_sae **out, const char *dir, fc_err *err)
     sae->is_b_dec_subtracted = c.is_b_dec_subtracted;
     FC_TRY_GOTO(read_origin(&c, sae, err));
     if (c.is_center_unit) FC_TRY_GOTO(read_mean(sae, dir, err));
-    *out = sae;
+    *loaded = sae;
     sae = NULL;
 done:
     fc_sae_free(sae);
