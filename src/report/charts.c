@@ -113,6 +113,7 @@ void fc_chart_points(cairo_t *cr, const fc_axes *a, const double *x, const doubl
     cairo_set_line_width(cr, fmin(0.5, r / 4));
     for (int64_t i = 0; i < n; i++) {
         if ((a->is_log_x && !(x[i] > 0)) || !is_drawable(a, y[i])) continue;
+        cairo_new_path(cr);
         cairo_arc(cr, fc_axes_x(a, x[i]), fc_axes_y(a, y[i]), r, 0, 2 * G_PI);
         fc_color(cr, color, alpha);
         cairo_fill_preserve(cr);

@@ -184,6 +184,16 @@ void fc_format_value(char out[32], double x, int digits)
              plain[0] == '-' ? plain + 1 : plain);
 }
 
+void fc_format_like(char out[32], double x, double scale)
+{
+    const double digits = scale > 0 && isfinite(scale) ? floor(log10(scale)) : 0;
+    if (!isfinite(x) || digits < -4 || digits > 6)
+        fc_format_value(out, x, 3);
+    else
+        snprintf(out, 32, "%s%.*f", x < 0 ? "\u2212" : "",
+                 digits < 2 ? 2 - (int)digits : 0, fabs(x));
+}
+
 void fc_format_percent(char out[32], double share)
 {
     const double p = 100 * fabs(share);

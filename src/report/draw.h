@@ -55,6 +55,8 @@ void fc_rule(cairo_t *cr, double x, double y, double width);
 /* Numbers as people read them: 12,345; 0.0123; 1.2e−5 as 1.2 × 10^−5 stays plain text "1.2e−5". */
 void fc_format_count(char out[32], int64_t n);
 void fc_format_value(char out[32], double x, int digits);
+/* With the decimals that give `scale` three digits: numbers of one column stay comparable. */
+void fc_format_like(char out[32], double x, double scale);
 void fc_format_percent(char out[32], double share); /* 0.0012 -> "0.12 %" */
 
 #endif

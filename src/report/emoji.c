@@ -64,12 +64,12 @@ static void paint_image(cairo_t *cr, cairo_surface_t *image, double x, double y,
     cairo_restore(cr);
 }
 
-static void show_emoji(cairo_t *cr, const PangoLayoutRun *run, double x, double y)
+/* size: of the text around, since a bitmap font only knows its own. */
+static void show_emoji(cairo_t *cr, const PangoLayoutRun *run, double x, double y,
+                       double size)
 {
     PangoFont *font = run->item->analysis.font;
-    PangoFontDescription *description = pango_font_describe_with_absolute_size(font);
-    const double size =
-        (double)pango_font_description_get_size(description) / PANGO_SCALE;
+    PangoFontDescription *description = pango_font_describe(font);
     cairo_scaled_font_t *scaled =
         pango_cairo_font_get_scaled_font((PangoCairoFont *)font);
     for (int i = 0; i < run->glyphs->num_glyphs && scaled != NULL; i++) {
@@ -103,6 +103,8 @@ static void set_color(cairo_t *cr, const PangoLayoutRun *run, uint32_t color)
 static void show_runs(cairo_t *cr, PangoLayout *layout, double x, double y,
                       uint32_t color)
 {
+    const PangoFontDescription *font = pango_layout_get_font_description(layout);
+    const double size = (double)pango_font_description_get_size(font) / PANGO_SCALE;
     PangoLayoutIter *iter = pango_layout_get_iter(layout);
     do {
         PangoLayoutRun *run = pango_layout_iter_get_run_readonly(iter);
@@ -113,7 +115,7 @@ static void show_runs(cairo_t *cr, PangoLayout *layout, double x, double y,
         const double baseline =
             y + (double)pango_layout_iter_get_baseline(iter) / PANGO_SCALE;
         if (is_emoji_run(run)) {
-            show_emoji(cr, run, left, baseline);
+            show_emoji(cr, run, left, baseline, size);
             continue;
         }
         set_color(cr, run, color);

@@ -51,10 +51,12 @@ static void draw_curve(cairo_t *cr, fc_box box, const fc_report_data *d, const c
 static void draw_curves(cairo_t *cr, fc_box box, const fc_report_data *d,
                         const curve *curves, int n)
 {
-    const double gap = 12, w = (box.w - gap) / 2, h = box.h / ((n + 1) / 2);
+    const int n_rows = (n + 1) / 2;
+    const double gap = 14, w = (box.w - gap) / 2, h = (box.h + gap) / n_rows - gap;
     for (int i = 0; i < n; i++)
-        draw_curve(cr, (fc_box){box.x + i % 2 * (w + gap), box.y + i / 2 * h, w, h}, d,
-                   &curves[i]);
+        draw_curve(cr,
+                   (fc_box){box.x + i % 2 * (w + gap), box.y + i / 2 * (h + gap), w, h},
+                   d, &curves[i]);
 }
 
 static void draw_loss(cairo_t *cr, fc_box box, const fc_report_data *d)
@@ -87,13 +89,13 @@ static fc_status metrics_csv(fc_strbuf *out, const fc_report_data *d, fc_err *er
 
 const fc_figure fc_fig_loss = {.name = "loss",
                                .title = "Training curves",
-                               .height = 420,
+                               .height = 424,
                                .is_there = has_curves,
                                .draw = draw_loss,
                                .csv = metrics_csv};
 const fc_figure fc_fig_sparsity_curves = {.name = "sparsity-curves",
                                           .title = "Sparsity during training",
-                                          .height = 210,
+                                          .height = 205,
                                           .is_there = has_curves,
                                           .draw = draw_sparsity_curves,
                                           .csv = metrics_csv};

@@ -49,8 +49,8 @@ static void draw_numbers(const fc_flow *f, double width, const fc_feature *featu
     char value[FC_LEN(name)][32];
     fc_type type = fc_type_number;
     type.weight = 600;
-    fc_format_value(value[0], feature->max, 4);
-    fc_format_value(value[1], feature->mean_active, 3);
+    fc_format_like(value[0], feature->max, feature->max);
+    fc_format_like(value[1], feature->mean_active, feature->max);
     fc_format_percent(value[2], feature->frequency);
     fc_format_count(value[3], feature->n_active);
     for (size_t i = 0; i < FC_LEN(name); i++) {
@@ -84,7 +84,7 @@ static fc_status draw_histogram(const fc_flow *f, fc_box box, const fc_report_da
     cairo_rel_line_to(f->cr, box.w, 0);
     cairo_stroke(f->cr);
     fc_text(f->cr, box.x, bottom + 9, FC_LEFT, FC_BASELINE, fc_type_faint, "0");
-    fc_format_value(text, feature->max, 3);
+    fc_format_like(text, feature->max, feature->max);
     fc_text(f->cr, box.x + box.w, bottom + 9, FC_RIGHT, FC_BASELINE, fc_type_faint, text);
     return FC_OK;
 }
@@ -100,7 +100,7 @@ static fc_status draw_tokens(const fc_flow *f, double x, double width,
             "Tokens that carry its activation");
     for (int64_t i = 0; i < n && i < MAX_TOKENS; i++) {
         char share[32];
-        const double y = f->y + 20 + 11 * (double)i,
+        const double y = f->y + 21 + 11 * (double)i,
                      part = fmin(1, fmax(0, token[i].share));
         FC_TRY(fc_token_label(f->cr, x, y, 78, token[i].bytes, token[i].n_bytes, err));
         fc_color(f->cr, 0xfdc98b, 1);
@@ -144,7 +144,7 @@ static fc_status draw_context(fc_flow *f, const fc_context *context, double max,
                  width = fc_column - value_width - 8 - title_width - 12;
     fc_type type = fc_type_number;
     type.color = FC_SECONDARY;
-    fc_format_value(value, context->value, 3);
+    fc_format_like(value, context->value, max);
     fc_text(f->cr, FC_MARGIN + value_width, baseline, FC_RIGHT, FC_BASELINE, type, value);
     FC_TRY(fc_display_context(display, context, err));
     FC_TRY(fc_shaded_line(f->cr, FC_MARGIN + value_width + 8, baseline, width, display,

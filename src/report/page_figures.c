@@ -25,7 +25,7 @@ void fc_pages_figures(fc_pdf *pdf, const fc_report_data *d)
                 f.y += 4;
             }
             figure->draw(f.cr, (fc_box){FC_MARGIN, f.y, fc_column, figure->height}, d);
-            f.y += figure->height + 12;
+            f.y += figure->height + 14;
         }
     }
 }

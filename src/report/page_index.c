@@ -31,10 +31,10 @@ static fc_status draw_entry(fc_flow *f, const fc_report_data *d, const entry *e,
     int64_t n;
     const double width = (fc_column - gap * (N_COLUMNS - 1)) / N_COLUMNS;
     snprintf(text, sizeof text, "%" PRId64, e->feature);
-    fc_text(f->cr, x + 34, baseline, FC_RIGHT, FC_BASELINE, fc_type_number, text);
+    fc_text(f->cr, x + 26, baseline, FC_RIGHT, FC_BASELINE, fc_type_number, text);
     FC_TRY(fc_features_tokens(d->db, e->feature, &token, &n, err));
     if (n > 0)
-        FC_TRY(fc_token_label(f->cr, x + 44, baseline, width - 74, token->bytes,
+        FC_TRY(fc_token_label(f->cr, x + 36, baseline, width - 66, token->bytes,
                               token->n_bytes, err));
     snprintf(text, sizeof text, "%d", e->page);
     fc_text(f->cr, x + width, baseline, FC_RIGHT, FC_BASELINE, fc_type_faint, text);
@@ -46,7 +46,10 @@ static fc_status draw_entry(fc_flow *f, const fc_report_data *d, const entry *e,
 static fc_status draw_entries(fc_flow *f, const fc_report_data *d, const entry *entries,
                               fc_err *err)
 {
-    const int64_t n_rows = (int64_t)((FC_PAGE_BOTTOM - first_baseline) / ROW);
+    const int64_t per_column =
+        (d->n_cards + N_COLUMNS - 1) / N_COLUMNS; /* even columns */
+    const int64_t n_rows =
+        fc_min((int64_t)((FC_PAGE_BOTTOM - first_baseline) / ROW), per_column);
     const double step = (fc_column + gap) / N_COLUMNS;
     for (int64_t i = 0; i < d->n_cards; i++) {
         const int64_t at = i % (n_rows * N_COLUMNS);

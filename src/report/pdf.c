@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "report/pdf_mend.h"
 
 struct fc_pdf {
     cairo_surface_t *surface;

@@ -34,7 +34,4 @@ void fc_pdf_link(fc_pdf *pdf, const char *name, double x, double y, double w, do
 /* Ends the document and writes it to path (beside, then renamed). */
 fc_status fc_pdf_save(fc_pdf *pdf, const char *path, fc_err *err);
 
-/* Mends what Cairo 1.16 gets wrong, in place; bytes that are no PDF are left alone. */
-void fc_pdf_mend(char *bytes, int64_t n);
-
 #endif

@@ -7,12 +7,12 @@
  *   dates   /CreationDate (20250102030405Z) -> /CreationDate(D:20250102030405)
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include "report/pdf_mend.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "report/pdf.h"
 
 enum { ENTRY = 20 }; /* bytes of a cross-reference entry */
 

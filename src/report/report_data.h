@@ -35,19 +35,17 @@ typedef struct fc_report_data {
     double *block_max; /* [block_side^2] largest strength of block x block features */
     int64_t block, block_side;
     int64_t n_dense; /* features that fire on more than half of the rows */
-    int64_t *
-        card; /* [n_cards] features with a card: the highlights first, then by strength */
+    int64_t *card; /* [n_cards] which have one: the highlights first, then by strength */
     int64_t n_cards;
     double *metric[FC_N_METRICS]; /* [n_points] each; NULL when there is no metrics.csv */
     int64_t n_points;
-    json_t *manifest,
-        *collected; /* of the run and of its activations; NULL when absent */
+    json_t *manifest;  /* of the run; NULL when absent */
+    json_t *collected; /* of its activations; NULL when absent */
     fc_highlight highlight[FC_REPORT_HIGHLIGHTS];
     int64_t n_highlights;
     const char *run_dir;        /* borrowed */
     char model[256], hook[256]; /* names fit to be shown */
-    char date
-        [32]; /* of the study or SOURCE_DATE_EPOCH, "2026-01-02T03:04:05Z"; "" unknown */
+    char date[32]; /* of the study or SOURCE_DATE_EPOCH, ISO 8601; "" unknown */
 } fc_report_data;
 
 /* Set to {0} before. On failure everything is released. */

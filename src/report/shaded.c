@@ -185,33 +185,49 @@ fc_status fc_shaded_line(cairo_t *cr, double x, double baseline, double width,
     return status;
 }
 
+/* ---- tokens in lists ---- */
+
+/* Leading spaces as U+2581, *n_marked bytes of them. */
+static fc_status mark_spaces(fc_strbuf *text, const char *bytes, int64_t n_bytes,
+                             int64_t *n_marked, fc_err *err)
+{
+    int64_t n = 0;
+    for (; n < n_bytes && bytes[n] == ' '; n++)
+        FC_TRY(fc_strbuf_add(text, "\u2581", 3, err));
+    *n_marked = text->n;
+    return fc_display_text(text, bytes + n, n_bytes - n, err);
+}
+
+static void draw_label(cairo_t *cr, double x, double baseline, double width,
+                       const char *text, int64_t n_faint)
+{
+    PangoLayout *layout = fc_layout_new(cr, fc_type_body, text);
+    PangoAttrList *list = pango_attr_list_new();
+    PangoAttribute *faint = pango_attr_foreground_new(0xc4c4, 0xc4c4, 0xc8c8);
+    faint->start_index = 0;
+    faint->end_index = (guint)n_faint;
+    pango_attr_list_insert(list, faint);
+    pango_layout_set_attributes(layout, list);
+    pango_attr_list_unref(list);
+    pango_layout_set_auto_dir(layout, FALSE); /* a list stays at the left */
+    pango_layout_set_width(layout, (int)(width * PANGO_SCALE));
+    pango_layout_set_ellipsize(layout, PANGO_ELLIPSIZE_END);
+    fc_layout_show(cr, layout, x,
+                   baseline - (double)pango_layout_get_baseline(layout) / PANGO_SCALE,
+                   FC_INK);
+    g_object_unref(layout);
+}
+
 fc_status fc_token_label(cairo_t *cr, double x, double baseline, double width,
                          const char *bytes, int64_t n_bytes, fc_err *err)
 {
     fc_strbuf text = {0};
-    const bool has_space = n_bytes > 1 && bytes[0] == ' ';
+    int64_t n_marked = 0;
     const int64_t n = fc_display_cut(bytes, n_bytes);
-    fc_status status = has_space ? fc_strbuf_add(&text, "\u2581", 3, err) : FC_OK;
-    if (status == FC_OK)
-        status = fc_display_text(&text, bytes + has_space, n - has_space, err);
+    fc_status status = mark_spaces(&text, bytes, n, &n_marked, err);
     if (status == FC_OK && n < n_bytes) status = fc_strbuf_add(&text, "\u2026", 3, err);
-    if (status == FC_OK) {
-        PangoLayout *layout = fc_layout_new(cr, fc_type_body, fc_strbuf_text(&text));
-        PangoAttrList *list = pango_attr_list_new();
-        PangoAttribute *faint = pango_attr_foreground_new(0xc4c4, 0xc4c4, 0xc8c8);
-        faint->start_index = 0;
-        faint->end_index = has_space ? 3 : 0;
-        pango_attr_list_insert(list, faint);
-        pango_layout_set_attributes(layout, list);
-        pango_attr_list_unref(list);
-        pango_layout_set_auto_dir(layout, FALSE); /* a list stays at the left */
-        pango_layout_set_width(layout, (int)(width * PANGO_SCALE));
-        pango_layout_set_ellipsize(layout, PANGO_ELLIPSIZE_END);
-        fc_layout_show(cr, layout, x,
-                       baseline - (double)pango_layout_get_baseline(layout) / PANGO_SCALE,
-                       FC_INK);
-        g_object_unref(layout);
-    }
+    if (status == FC_OK)
+        draw_label(cr, x, baseline, width, fc_strbuf_text(&text), n_marked);
     fc_strbuf_free(&text);
     return status;
 }
