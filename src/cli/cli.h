@@ -42,7 +42,7 @@ fc_status fc_cli_backend(const fc_cli *cli, fc_backend **be, fc_err *err);
 
 /* The result of a command on standard output: `text` for people, or with --json the object. Takes
  * the reference. */
-void fc_cli_result(const fc_cli *cli, json_t *object, const char *text);
+fc_status fc_cli_result(const fc_cli *cli, json_t *object, const char *text, fc_err *err);
 
 /* An option that must be there: "collect: --out is missing, expected a folder". */
 fc_status fc_cli_need(const char *value, const char *option, const char *expected,

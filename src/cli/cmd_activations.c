@@ -140,10 +140,10 @@ static fc_status run_and_save(const fc_cli *cli, const own_options *own,
     char text[FC_FIELD_TEXT_MAX + 64];
     snprintf(text, sizeof text, "%s: %" PRId64 " tensors of %" PRId64 " tokens\n",
              own->out, c.n, tokens.n);
-    fc_cli_result(cli,
-                  json_pack("{ss, sI, sI}", "out", own->out, "tensors", (json_int_t)c.n,
-                            "tokens", (json_int_t)tokens.n),
-                  text);
+    status = fc_cli_result(cli,
+                           json_pack("{ss, sI, sI}", "out", own->out, "tensors",
+                                     (json_int_t)c.n, "tokens", (json_int_t)tokens.n),
+                           text, err);
 done:
     for (int64_t i = 0; i < c.n; i++) fc_free(c.data[i]);
     fc_tokens_free(&tokens);

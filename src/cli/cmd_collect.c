@@ -36,8 +36,7 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
                        "a module such as model.layers.25.mlp.down_proj", err));
     FC_TRY(fc_cli_need(own.out, "--out", "a folder", err));
     FC_TRY(fc_stage_collect(cli, &config, texts, own.out, &result, err));
-    fc_cli_result(cli, result.object, result.text);
-    return FC_OK;
+    return fc_cli_result(cli, result.object, result.text, err);
 }
 
 const fc_command fc_cmd_collect = {

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "base/log.h"
 #include "cli/assets.h"
 #include "cli/pipeline.h"
 #include "cli/recipe.h"
@@ -50,6 +51,9 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
     FC_TRY(set_inputs(cli, err));
     FC_TRY(fc_cli_begin(cli, &fc_cmd_demo, argc, argv, &is_done, err));
     if (is_done) return FC_OK;
+    fc_log(FC_LOG_INFO, "An 8-million-parameter Gemma 3 reads 625 Wikipedia articles, "
+                        "and an SAE learns the features of its last "
+                        "layer: a few minutes on two cores.");
     FC_TRY(fc_pipeline_run(&pipeline, cli, err));
     return print_highlights(&pipeline, cli, err);
 }

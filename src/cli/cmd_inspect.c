@@ -230,7 +230,7 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
                     .is_quick = own.is_quick};
         status = describe(&r, cli->args.file[i], err);
         if (status == FC_OK)
-            fc_cli_result(cli, r.object, fc_strbuf_text(&r.text));
+            status = fc_cli_result(cli, r.object, fc_strbuf_text(&r.text), err);
         else
             json_decref(r.object);
         fc_strbuf_free(&r.text);

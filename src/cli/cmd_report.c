@@ -18,8 +18,7 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
     if (is_done) return FC_OK;
 
     FC_TRY(fc_stage_report(cli, &config, cli->args.file[0], &result, err));
-    fc_cli_result(cli, result.object, result.text);
-    return FC_OK;
+    return fc_cli_result(cli, result.object, result.text, err);
 }
 
 const fc_command fc_cmd_report = {

@@ -30,8 +30,7 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
 
     FC_TRY(
         fc_stage_study(cli, &config, own.acts, cli->args.file[0], false, &result, err));
-    fc_cli_result(cli, result.object, result.text);
-    return FC_OK;
+    return fc_cli_result(cli, result.object, result.text, err);
 }
 
 const fc_command fc_cmd_study = {

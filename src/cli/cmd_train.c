@@ -38,8 +38,7 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
     FC_TRY(fc_cli_need(own.acts, "--acts", "a store made by 'facet collect'", err));
     FC_TRY(fc_cli_need(own.out, "--out", "a folder", err));
     FC_TRY(fc_stage_train(cli, &config, own.acts, own.out, own.is_resume, &result, err));
-    fc_cli_result(cli, result.object, result.text);
-    return FC_OK;
+    return fc_cli_result(cli, result.object, result.text, err);
 }
 
 const fc_command fc_cmd_train = {

@@ -77,7 +77,7 @@ fc_status fc_cli_backend(const fc_cli *cli, fc_backend **be, fc_err *err)
     return fc_backend_open(be, cli->common.cpu, err);
 }
 
-void fc_cli_result(const fc_cli *cli, json_t *object, const char *text)
+fc_status fc_cli_result(const fc_cli *cli, json_t *object, const char *text, fc_err *err)
 {
     if (cli->common.is_json && object) {
         json_dumpf(object, stdout,
@@ -87,7 +87,9 @@ void fc_cli_result(const fc_cli *cli, json_t *object, const char *text)
         fputs(text, stdout);
     }
     if (object) json_decref(object);
-    fflush(stdout);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return fc_fail_errno(err, "standard output: cannot write the result");
+    return FC_OK;
 }
 
 fc_status fc_cli_need(const char *value, const char *option, const char *expected,

@@ -43,15 +43,29 @@ static fc_status need_all(const fc_pipeline *p, fc_err *err)
                        "one or more files", err);
 }
 
-static void show(const fc_cli *cli, fc_stage_result *result)
+static fc_status show(const fc_cli *cli, fc_stage_result *result, fc_err *err)
 {
-    fc_cli_result(cli, result->object, result->text);
+    const fc_status status = fc_cli_result(cli, result->object, result->text, err);
     *result = (fc_stage_result){0};
+    return status;
+}
+
+static fc_status run_stages(const fc_pipeline *p, const fc_cli *cli, const char *acts,
+                            fc_err *err)
+{
+    fc_stage_result result = {0};
+    FC_TRY(fc_stage_collect(cli, &p->collect, p->texts, acts, &result, err));
+    FC_TRY(show(cli, &result, err));
+    FC_TRY(fc_stage_train(cli, &p->train, acts, p->out, true, &result, err));
+    FC_TRY(show(cli, &result, err));
+    FC_TRY(fc_stage_study(cli, &p->study, acts, p->out, true, &result, err));
+    FC_TRY(show(cli, &result, err));
+    FC_TRY(fc_stage_report(cli, &p->report, p->out, &result, err));
+    return show(cli, &result, err);
 }
 
 fc_status fc_pipeline_run(const fc_pipeline *p, const fc_cli *cli, fc_err *err)
 {
-    fc_stage_result result = {0};
     char acts[FC_PATH_MAX];
     FC_TRY(need_all(p, err));
     if (p->acts[0])
@@ -60,14 +74,11 @@ fc_status fc_pipeline_run(const fc_pipeline *p, const fc_cli *cli, fc_err *err)
         FC_TRY(fc_path_join(acts, p->out, "acts", err));
     FC_TRY(fc_train_check(&p->train, err)); /* before hours of collecting */
     FC_TRY(fc_dir_make(p->out, err));
-
-    FC_TRY(fc_stage_collect(cli, &p->collect, p->texts, acts, &result, err));
-    show(cli, &result);
-    FC_TRY(fc_stage_train(cli, &p->train, acts, p->out, true, &result, err));
-    show(cli, &result);
-    FC_TRY(fc_stage_study(cli, &p->study, acts, p->out, true, &result, err));
-    show(cli, &result);
-    FC_TRY(fc_stage_report(cli, &p->report, p->out, &result, err));
-    show(cli, &result);
-    return FC_OK;
+    const fc_status status = run_stages(p, cli, acts, err);
+    if (status == FC_CANCELLED)
+        return fc_fail(
+            err, FC_CANCELLED,
+            "stopped; what is done is safe in '%s', the same command goes on from there",
+            p->out);
+    return status;
 }

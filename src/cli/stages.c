@@ -22,7 +22,7 @@ static json_t *entry_begin(const fc_cli *cli, const char *command, const fc_back
     const time_t now = (time_t)fc_wall_clock_s();
     struct tm utc;
     gmtime_r(&now, &utc);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     (void)cli;
     return json_pack("{ss, ss, ss, si}", "command", command, "started", when, "backend",
                      be ? be->ops->name : "none", "threads", fc_par_threads());

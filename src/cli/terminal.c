@@ -17,7 +17,8 @@ typedef struct terminal {
     const char *job; /* the job last_s belongs to */
 } terminal;
 
-static terminal term; /* exists once, like the terminal it stands for */
+/* Exists once, like the terminal it stands for. NOLINTNEXTLINE(*-avoid-non-const-global-variables) */
+static terminal term;
 
 static void json_line(json_t *object)
 {
@@ -104,7 +105,7 @@ static void draw(const terminal *t, const fc_progress *p, double elapsed, double
                 p->total > 0 ? total : "?", p->unit, speed, since, left,
                 p->note[0] ? ", " : "", p->note);
     }
-    fflush(stderr);
+    (void)fflush(stderr);
 }
 
 static void show_progress(void *ctx, const fc_progress *p, int is_end)
