@@ -13,7 +13,8 @@ void fc_collect_defaults(fc_collect_config *config)
                                   .text_format = FC_TEXT_AUTO,
                                   .precision = FC_AUTO_PRECISION,
                                   .batch_tokens = 1024,
-                                  .shard_rows = 65536};
+                                  .shard_rows = 65536,
+                                  .checkpoint_every = {.seconds = 300}};
     memcpy(config->field, "text", sizeof "text");
 }
 
@@ -43,7 +44,9 @@ static const fc_field fields[] = {
     {"batch-tokens", FC_FIELD_I64, ROW(batch_tokens), 1, 1048576, NULL, "N",
      "tokens in one forward pass; changes speed and memory, not the result"},
     {"shard-rows", FC_FIELD_I64, ROW(shard_rows), 1, 4294967295.0, NULL, "N",
-     "activations in one file; this many are redone after an interruption"},
+     "activations in one file, held in memory until it is written"},
+    {"checkpoint-every", FC_FIELD_EVERY, ROW(checkpoint_every), 0, 0, NULL, "EVERY",
+     "time or activations between saves of the file being filled"},
     {"allow-fewer", FC_FIELD_BOOL, ROW(allow_fewer), 0, 0, NULL, NULL,
      "take what there is when the text gives fewer tokens than asked"},
 };

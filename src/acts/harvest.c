@@ -8,8 +8,8 @@
  * checked for the whole store, and progress knows its end. (Standard input is read once.)
  *
  * Continuing reads the text from the start again and leaves out what lies before the first
- * row wanted; only a sequence that a shard's end cuts in two is computed again. The model's rows do
- * not depend on the batch they are in, so the bytes do not depend on where it was interrupted.
+ * row wanted: the one after the last checkpoint, which Ctrl-C also takes. The model's rows do not
+ * depend on the batch they are in, so the bytes do not depend on where it was interrupted.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "acts/harvest.h"
@@ -36,6 +36,8 @@ typedef struct harvest {
     int64_t n_wanted; /* rows of the finished store; 0 = not known: standard input */
     int64_t n_stored; /* rows given to the writer or on disk */
     int64_t n_passed; /* rows of all sequences read so far */
+    int64_t n_saved;  /* n_stored at the last checkpoint */
+    double saved_s;   /* its time */
     fc_text_batch batch;
     fc_progress progress;
     fc_collect_result *result;
@@ -218,24 +220,50 @@ static fc_status fill(harvest *h, fc_sequences *sequences, bool *is_end, fc_err 
     return FC_OK;
 }
 
+/* Standard input cannot be read again, so what comes after the last shard is not kept. */
+static fc_status checkpoint(harvest *h, fc_err *err)
+{
+    if (!is_stdin(h)) FC_TRY(fc_store_checkpoint(h->writer, err));
+    h->n_saved = h->n_stored;
+    h->saved_s = fc_clock_s();
+    return FC_OK;
+}
+
+static bool is_checkpoint_due(const harvest *h)
+{
+    const fc_every *const every = &h->config->checkpoint_every;
+    if (every->steps > 0) return h->n_stored - h->n_saved >= every->steps;
+    return fc_clock_s() - h->saved_s >= every->seconds;
+}
+
+static fc_status stop(harvest *h, fc_err *err)
+{
+    FC_TRY(checkpoint(h, err));
+    if (is_stdin(h))
+        return fc_fail(err, FC_CANCELLED,
+                       "stopped after %" PRId64 " activations; collecting from standard "
+                       "input cannot go on, only begin again",
+                       h->n_stored);
+    return fc_fail(err, FC_CANCELLED,
+                   "stopped with %" PRId64 " of %" PRId64
+                   " activations safe on disk; the same command goes on from there",
+                   h->n_stored, h->n_wanted);
+}
+
 static fc_status run_batches(harvest *h, fc_sequences *sequences, fc_err *err)
 {
     const fc_hook hook = {.point = h->point, .fn = keep_rows, .ctx = h};
     bool is_end = false;
     while (!is_end && !is_done(h)) {
         FC_TRY(fill(h, sequences, &is_end, err));
-        if (fc_cancel_requested())
-            return fc_fail(err, FC_CANCELLED,
-                           "stopped after %" PRId64
-                           " activations; complete shards stay, and the "
-                           "same command goes on from there",
-                           h->n_stored);
+        if (fc_cancel_requested()) return stop(h, err);
         if (h->batch.n_seqs == 0) continue;
         const fc_batch batch = {
             .id = h->batch.id,
             .seqs = {.n_seqs = h->batch.n_seqs, .begin = h->batch.begin}};
         FC_TRY(fc_runner_run(h->runner, batch, &hook, 1, err));
         h->result->n_tokens_run += h->batch.n;
+        if (is_checkpoint_due(h)) FC_TRY(checkpoint(h, err));
         fc_progress_set(&h->progress, (double)h->n_stored);
     }
     return FC_OK;
@@ -251,6 +279,8 @@ static fc_status run(harvest *h, fc_err *err)
     fc_sequences_on_document(sequences, keep_document, h);
     h->progress =
         fc_progress_begin("collect", "tokens", (double)h->n_stored, (double)h->n_wanted);
+    h->n_saved = h->n_stored;
+    h->saved_s = fc_clock_s();
     status = run_batches(h, sequences, err);
     fc_progress_end(&h->progress);
 done:

@@ -22,7 +22,8 @@ typedef struct fc_collect_config {
     int precision;                    /* fc_precision_choice */
     int64_t batch_tokens;             /* tokens a forward pass */
     int64_t shard_rows;
-    bool allow_fewer; /* corpus shorter than `tokens`: take what there is */
+    fc_every checkpoint_every; /* a count means rows */
+    bool allow_fewer;          /* corpus shorter than `tokens`: take what there is */
 } fc_collect_config;
 
 void fc_collect_defaults(fc_collect_config *config);
@@ -36,7 +37,8 @@ typedef struct fc_collect_result {
 
 /* Fills out_dir, or continues it. Paths are text files, "-" = stdin (which cannot be continued).
  * Fewer tokens in the corpus than asked: fails and says how many there are, unless allow_fewer.
- * On Ctrl-C: FC_CANCELLED after the running batch, complete shards stay. */
+ * Rows are safe on disk at every checkpoint, and on Ctrl-C: then FC_CANCELLED after the running
+ * batch. The same call goes on from them. (Not from stdin, of which only whole shards are kept.) */
 fc_status fc_collect(const fc_collect_config *config, const char *const *paths,
                      int64_t n_paths, fc_backend *be, const char *out_dir,
                      fc_collect_result *result, fc_err *err);

@@ -5,6 +5,8 @@
  *                                      doc_ids [n] I32, positions [n] I32
  *   acts/documents-00000.jsonl         the documents that begin in that shard, one object a line:
  *                                      {"doc", "title", "source", "line", "tokens"}
+ *   acts/partial-R.safetensors         as a shard: the rows after the last shard, up to R rows in all;
+ *                                      only while the store is unfinished
  *   acts/mean.safetensors              mean [d] F32, mean_f64, variance_f64 [d] F64, and, F64 [],
  *                                      mean_norm and mean_centred_norm, the means of ||x|| and
  *                                      ||x - mean||: over the rows as stored, summed in double
@@ -12,7 +14,8 @@
  * Rows are real tokens in corpus order: no padding, no <bos>. `positions` counts from 1 (the bos
  * was 0) within its sequence. All shards but the last hold rows_per_shard rows. A shard is written
  * beside and renamed, then meta.json names it with its checksum: after kill -9 the store is a valid
- * prefix of itself, and collecting goes on to the same bytes.
+ * prefix of itself, and collecting goes on to the same bytes. Only collecting looks at the partial
+ * file; who reads an unfinished store sees its shards.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_ACTS_STORE_H
@@ -79,7 +82,8 @@ typedef struct fc_store_writer fc_store_writer;
 /* Creates the folder, or continues the one that is there when it holds the same run: `info` is equal
  * (the model by its hash) and so are the texts, numbers and booleans of `meta`; else FC_MISMATCH
  * names the first difference. `meta` is an object or NULL, copied; its members are kept in meta.json.
- * *n_done: rows safe on disk. Shards that are missing, cut short or damaged are collected again,
+ * *n_done: rows safe on disk, those of the last checkpoint included: give the rows after them, and
+ * every document from the first. Files that are missing, cut short or damaged are collected again,
  * with all after them; leftovers are removed. Fails when the disk has no room for the whole store.
  * After a failure of any call below, only close may follow. */
 fc_status fc_store_create(fc_store_writer **writer, const char *dir,
@@ -97,9 +101,11 @@ fc_status fc_store_append(fc_store_writer *writer, const float *x, const fc_row 
 /* Before a document's first row; ids ascend. Those already on disk are passed over. */
 fc_status fc_store_document(fc_store_writer *writer, int32_t doc_id, const fc_doc *doc,
                             fc_err *err);
+/* Saves the rows of the shard being filled. When they are all n_wanted, finish is what saves them. */
+fc_status fc_store_checkpoint(fc_store_writer *writer, fc_err *err);
 /* Last shard, mean.safetensors, "complete": true. n may be below n_wanted only if is_short_allowed. */
 fc_status fc_store_finish(fc_store_writer *writer, bool is_short_allowed, fc_err *err);
-/* Without finish: what is complete stays. Accepts NULL. */
+/* Without finish: shards and checkpoint stay. Accepts NULL. */
 void fc_store_writer_close(fc_store_writer *writer);
 
 #endif

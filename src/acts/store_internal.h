@@ -1,5 +1,5 @@
 /* store_internal.h - what the reader and the writer of a store share: meta.json as a struct, the
- * files of one shard, documents-*.jsonl, and the statistics over all rows.
+ * files of one shard, what is left to go on from, documents-*.jsonl, and the statistics.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_ACTS_STORE_INTERNAL_H
@@ -31,6 +31,8 @@ typedef struct fc_store_state {
     int64_t n_rows, n_docs;      /* sums over the shards */
     fc_shard_note *shard;
     int64_t n_shards, capacity;
+    fc_shard_note partial; /* rows that follow the shards, not counted in n_rows; has no
+                            * documents; n_rows 0: there is none */
 } fc_store_state;
 
 /* Reads and checks dir/meta.json. *root is the whole of it (json_decref). state is written on
@@ -40,7 +42,7 @@ fc_status fc_store_state_load(fc_store_state *state, json_t **root, const char *
 void fc_store_state_deinit(fc_store_state *state);
 fc_status fc_store_state_add(fc_store_state *state, const fc_shard_note *note,
                              fc_err *err);
-/* Forgets the shards from n_shards on, and that the store was complete. */
+/* Forgets the shards from n_shards on, the partial one, and that the store was complete. */
 void fc_store_state_cut(fc_store_state *state, int64_t n_shards);
 /* Writes dir/meta.json: the state, and the members of `meta`. */
 fc_status fc_store_state_save(const fc_store_state *state, const json_t *meta,
@@ -50,9 +52,12 @@ fc_status fc_store_same_run(const fc_store_state *state, const json_t *root,
                             const fc_store_info *info, const json_t *meta,
                             const char *dir, fc_err *err);
 
-/* "shard-00007.safetensors", "documents-00007.jsonl" in dir, into path[FC_PATH_MAX]. */
+/* "shard-00007.safetensors", "documents-00007.jsonl" in dir, into path[FC_PATH_MAX]; and
+ * "partial-01234.safetensors", by the rows that the store has with it: every save has a name of its
+ * own, so the one that meta.json names is there until meta.json names the next. */
 fc_status fc_shard_path(char *path, const char *dir, int64_t i, fc_err *err);
 fc_status fc_docs_path(char *path, const char *dir, int64_t i, fc_err *err);
+fc_status fc_partial_path(char *path, const char *dir, int64_t n_rows, fc_err *err);
 
 /* ---- one shard (store_reader.c) ---- */
 
@@ -67,11 +72,22 @@ typedef struct fc_shard {
  * FC_IO and FC_NOMEM say nothing about the file. */
 fc_status fc_shard_open(fc_shard *shard, const char *dir, const fc_store_state *state,
                         int64_t i, bool is_verified, fc_err *err);
+fc_status fc_partial_open(fc_shard *shard, const char *dir, const fc_store_state *state,
+                          bool is_verified, fc_err *err);
 void fc_shard_close(fc_shard *shard);
 int32_t fc_shard_last_doc(const fc_shard *shard, int64_t n_rows); /* of its last row */
 /* Size, and when is_verified contents, of a file that meta.json names. */
 fc_status fc_store_check_file(const char *path, int64_t n_bytes, const char *hash,
                               bool is_verified, fc_err *err);
+
+/* ---- going on (store_resume.c) ---- */
+
+/* Cuts the state back to what is on disk as meta.json says; the rest is told as warnings. */
+fc_status fc_store_keep_sound(fc_store_state *state, const char *dir, fc_err *err);
+/* Removes files of ours that the state does not name. is_begun: there is a meta.json; without one,
+ * files with our names are not ours to remove, and are refused. */
+fc_status fc_store_clear_leftovers(const fc_store_state *state, const char *dir,
+                                   bool is_begun, fc_err *err);
 
 /* ---- documents (store_docs.c) ---- */
 

@@ -6,10 +6,11 @@
  *    ... members that the caller wants kept ...,
  *    "shards": [{"file", "rows", "bytes", "xxh3",
  *                "documents_file", "documents", "documents_bytes", "documents_xxh3"}, ...],
- *    "mean": {"file": "mean.safetensors", "xxh3"}}
+ *    "partial": {"file", "rows", "bytes", "xxh3"},        only while a shard is being filled
+ *    "mean": {"file": "mean.safetensors", "xxh3"}}        only when complete
  *
  * File names are written for other readers and only checked here: a path never comes from the
- * file. Nothing in it depends on when or how often the collecting was interrupted.
+ * file. Nothing in a complete one depends on when or how often the collecting was interrupted.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "acts/store_internal.h"
@@ -35,6 +36,11 @@ static void docs_name(char name[NAME_MAX_BYTES], int64_t i)
     snprintf(name, NAME_MAX_BYTES, "documents-%05" PRId64 ".jsonl", i);
 }
 
+static void partial_name(char name[NAME_MAX_BYTES], int64_t n_rows)
+{
+    snprintf(name, NAME_MAX_BYTES, "partial-%05" PRId64 ".safetensors", n_rows);
+}
+
 fc_status fc_shard_path(char *path, const char *dir, int64_t i, fc_err *err)
 {
     char name[NAME_MAX_BYTES];
@@ -46,6 +52,13 @@ fc_status fc_docs_path(char *path, const char *dir, int64_t i, fc_err *err)
 {
     char name[NAME_MAX_BYTES];
     docs_name(name, i);
+    return fc_path_join(path, dir, name, err);
+}
+
+fc_status fc_partial_path(char *path, const char *dir, int64_t n_rows, fc_err *err)
+{
+    char name[NAME_MAX_BYTES];
+    partial_name(name, n_rows);
     return fc_path_join(path, dir, name, err);
 }
 
@@ -73,6 +86,7 @@ void fc_store_state_cut(fc_store_state *state, int64_t n_shards)
         state->n_rows -= last->n_rows;
         state->n_docs -= last->n_docs;
     }
+    state->partial = (fc_shard_note){0};
     state->is_complete = false;
 }
 
@@ -184,6 +198,25 @@ static fc_status read_shards(fc_store_state *state, const json_t *root, const ch
                    path, n_rows, n_docs, state->n_rows, state->n_docs);
 }
 
+/* It follows full shards, and would be a shard if it were full or held the last row. */
+static fc_status read_partial(fc_store_state *state, const json_t *root, const char *path,
+                              fc_err *err)
+{
+    const json_t *partial = json_object_get(root, "partial");
+    fc_shard_note *const note = &state->partial;
+    char name[NAME_MAX_BYTES];
+    if (partial == NULL) return FC_OK;
+    const int64_t full = state->info.rows_per_shard, wanted = state->info.n_wanted;
+    if (state->is_complete || state->n_rows % full != 0)
+        return fc_fail(err, FC_FORMAT, "%s: partial, but the last shard is there", path);
+    const int64_t n_max = wanted > 0 ? fc_min(full, wanted - state->n_rows) : full;
+    FC_TRY(need_range(partial, "rows", &note->n_rows, 1, n_max - 1, path, err));
+    partial_name(name, state->n_rows + note->n_rows);
+    FC_TRY(need_name(partial, "file", name, path, err));
+    FC_TRY(need_range(partial, "bytes", &note->n_bytes, 1, INT64_MAX, path, err));
+    return need_text(partial, "xxh3", note->hash, sizeof note->hash, path, err);
+}
+
 static fc_status read_state(fc_store_state *state, const json_t *root, const char *path,
                             fc_err *err)
 {
@@ -194,6 +227,7 @@ static fc_status read_state(fc_store_state *state, const json_t *root, const cha
     FC_TRY(read_info(&state->info, root, path, err));
     FC_TRY(read_shards(state, root, path, err));
     FC_TRY(fc_json_bool(root, "complete", &state->is_complete, path, err));
+    FC_TRY(read_partial(state, root, path, err));
     if (!state->is_complete) return FC_OK;
     if (state->n_rows == 0)
         return fc_fail(err, FC_FORMAT, "%s: complete, but without rows", path);
@@ -235,6 +269,16 @@ static json_t *shard_to_json(const fc_shard_note *note, int64_t i)
                      (json_int_t)note->n_docs_bytes, "documents_xxh3", note->docs_hash);
 }
 
+static json_t *partial_to_json(const fc_store_state *state)
+{
+    const fc_shard_note *const note = &state->partial;
+    char name[NAME_MAX_BYTES];
+    partial_name(name, state->n_rows + note->n_rows);
+    return json_pack("{s:s, s:I, s:I, s:s}", "file", name, "rows",
+                     (json_int_t)note->n_rows, "bytes", (json_int_t)note->n_bytes, "xxh3",
+                     note->hash);
+}
+
 static json_t *state_to_json(const fc_store_state *state)
 {
     const fc_store_info *info = &state->info;
@@ -260,6 +304,9 @@ static bool add_rest(json_t *root, const fc_store_state *state, const json_t *me
     for (int64_t i = 0; i < state->n_shards && is_good; i++)
         is_good = json_array_append_new(shards, shard_to_json(&state->shard[i], i)) == 0;
     is_good = json_object_set_new(root, "shards", shards) == 0 && is_good;
+    if (state->partial.n_rows > 0)
+        is_good =
+            json_object_set_new(root, "partial", partial_to_json(state)) == 0 && is_good;
     if (state->is_complete) {
         json_t *mean =
             json_pack("{s:s, s:s}", "file", FC_STORE_MEAN, "xxh3", state->mean_hash);

@@ -94,19 +94,13 @@ static fc_status check_columns(const fc_shard *shard, int64_t n_rows, fc_err *er
     return FC_OK;
 }
 
-fc_status fc_shard_open(fc_shard *shard, const char *dir, const fc_store_state *state,
-                        int64_t i, bool is_verified, fc_err *err)
+static fc_status open_rows(fc_shard *shard, const char *path, const fc_store_info *info,
+                           const fc_shard_note *note, bool is_verified, fc_err *err)
 {
-    const fc_shard_note *const note = &state->shard[i];
     fc_shard opened = {0};
-    char path[FC_PATH_MAX];
-    FC_TRY(fc_docs_path(path, dir, i, err));
-    FC_TRY(
-        fc_store_check_file(path, note->n_docs_bytes, note->docs_hash, is_verified, err));
-    FC_TRY(fc_shard_path(path, dir, i, err));
     FC_TRY(fc_store_check_file(path, note->n_bytes, note->hash, is_verified, err));
     FC_TRY(fc_safetensors_open(&opened.file, path, err));
-    fc_status status = find_tensors(&opened, &state->info, note->n_rows, err);
+    fc_status status = find_tensors(&opened, info, note->n_rows, err);
     if (status == FC_OK) status = check_columns(&opened, note->n_rows, err);
     if (status != FC_OK) {
         fc_shard_close(&opened);
@@ -114,6 +108,26 @@ fc_status fc_shard_open(fc_shard *shard, const char *dir, const fc_store_state *
     }
     *shard = opened;
     return FC_OK;
+}
+
+fc_status fc_shard_open(fc_shard *shard, const char *dir, const fc_store_state *state,
+                        int64_t i, bool is_verified, fc_err *err)
+{
+    const fc_shard_note *const note = &state->shard[i];
+    char path[FC_PATH_MAX];
+    FC_TRY(fc_docs_path(path, dir, i, err));
+    FC_TRY(
+        fc_store_check_file(path, note->n_docs_bytes, note->docs_hash, is_verified, err));
+    FC_TRY(fc_shard_path(path, dir, i, err));
+    return open_rows(shard, path, &state->info, note, is_verified, err);
+}
+
+fc_status fc_partial_open(fc_shard *shard, const char *dir, const fc_store_state *state,
+                          bool is_verified, fc_err *err)
+{
+    char path[FC_PATH_MAX];
+    FC_TRY(fc_partial_path(path, dir, state->n_rows + state->partial.n_rows, err));
+    return open_rows(shard, path, &state->info, &state->partial, is_verified, err);
 }
 
 void fc_shard_close(fc_shard *shard)

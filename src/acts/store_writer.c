@@ -1,17 +1,18 @@
-/* store_writer.c - fills a store shard by shard, so that killing it loses one shard at most.
+/* store_writer.c - fills a store shard by shard, so that killing it loses what came after the last
+ * checkpoint at most.
  *
  *   append      rows gather in memory, converted, until rows_per_shard are there
+ *   checkpoint  partial-R.safetensors with the rows gathered so far, then meta.json, which names it
+ *               with its checksum; the one before is removed, as it is when the shard is full
  *   shard full  documents-N.jsonl, shard-N.safetensors, then meta.json, each written beside and
  *               renamed: the moment meta.json is renamed, the shard belongs to the store
  *   finish      last shard, mean.safetensors, meta.json with "complete": true
  *
  * A whole shard is held in memory, not streamed, because safetensors wants its shape first and
- * the last shard is short; it is the writer's only large memory. What continues a store starts
- * from the shards that still have their checksum and removes everything else of ours, so a store
- * has one history, with or without interruptions, and the same bytes.
+ * the last shard is short; it is the writer's only large memory. A partial file has no documents:
+ * who goes on reads the text from the start, and announces them again.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -42,108 +43,7 @@ struct fc_store_writer {
     int64_t n_marks, mark_capacity;
 };
 
-/* --- what is in the folder ---------------------------------------------------------------- */
-
-/* Number in "shard-00012.safetensors", or -1 when `name` is not of that form. */
-static int64_t file_number(const char *name, const char *before, const char *after)
-{
-    const size_t n_before = strlen(before);
-    int64_t number = 0;
-    if (strncmp(name, before, n_before) != 0) return -1;
-    const char *digit = name + n_before;
-    for (; isdigit((unsigned char)*digit) && number < UINT32_MAX; digit++)
-        number = number * 10 + (*digit - '0');
-    return digit - name >= (ptrdiff_t)n_before + 5 && strcmp(digit, after) == 0 ? number
-                                                                                : -1;
-}
-
-/* A file of ours that is not part of the store as `state` has it. */
-static bool is_leftover(const char *name, const fc_store_state *state)
-{
-    char stem[128];
-    const char *const temporary = strstr(name, ".tmp-");
-    const size_t n = temporary != NULL ? (size_t)(temporary - name) : strlen(name);
-    if (n >= sizeof stem) return false;
-    memcpy(stem, name, n);
-    stem[n] = '\0';
-    const int64_t shard = file_number(stem, "shard-", ".safetensors");
-    const int64_t docs = file_number(stem, "documents-", ".jsonl");
-    const bool is_mean = strcmp(stem, FC_STORE_MEAN) == 0;
-    if (temporary != NULL)
-        return shard >= 0 || docs >= 0 || is_mean || strcmp(stem, FC_STORE_META) == 0;
-    return shard >= state->n_shards || docs >= state->n_shards ||
-           (is_mean && !state->is_complete);
-}
-
-/* is_begun: there is a meta.json. Without one, files with our names are not ours to remove. */
-static fc_status clear_leftovers(const fc_store_writer *writer, bool is_begun,
-                                 fc_err *err)
-{
-    fc_names names = {0};
-    fc_status status;
-    FC_TRY_GOTO(fc_dir_list(&names, writer->dir, err));
-    for (int64_t i = 0; i < names.n; i++) {
-        char path[FC_PATH_MAX];
-        if (!is_leftover(names.name[i], &writer->state)) continue;
-        if (!is_begun && strstr(names.name[i], ".tmp-") == NULL)
-            FC_TRY_GOTO(fc_fail(
-                err, FC_MISMATCH,
-                "%s: the folder holds %s, but no meta.json: it is not a store that "
-                "can be continued; name another folder",
-                writer->dir, names.name[i]));
-        FC_TRY_GOTO(fc_path_join(path, writer->dir, names.name[i], err));
-        FC_TRY_GOTO(fc_file_remove(path, err));
-    }
-done:
-    fc_names_free(&names);
-    return status;
-}
-
-/* FC_OK, or what stands in the way of checking; a file that is not what it was is told by *is_sound. */
-static fc_status sort_out(fc_status status, const fc_err *found, bool *is_sound,
-                          fc_err *err)
-{
-    *is_sound = status == FC_OK;
-    if (status != FC_FORMAT && status != FC_MISMATCH)
-        return status == FC_OK ? FC_OK : fc_fail(err, status, "%s", found->text);
-    fc_log(FC_LOG_WARN, "%s; collecting it again", found->text);
-    return FC_OK;
-}
-
-/* Cuts the state back to the shards that are still sound. */
-static fc_status keep_sound(fc_store_writer *writer, fc_err *err)
-{
-    fc_store_state *const state = &writer->state;
-    bool is_sound = true;
-    fc_err found;
-    for (int64_t i = 0; i < state->n_shards && is_sound; i++) {
-        fc_shard shard = {0};
-        const fc_status status =
-            fc_shard_open(&shard, writer->dir, state, i, true, &found);
-        fc_shard_close(&shard);
-        FC_TRY(sort_out(status, &found, &is_sound, err));
-        if (!is_sound) fc_store_state_cut(state, i);
-    }
-    if (!state->is_complete) return FC_OK;
-    char path[FC_PATH_MAX];
-    FC_TRY(fc_path_join(path, writer->dir, FC_STORE_MEAN, err));
-    const fc_status status =
-        fc_store_check_file(path, -1, state->mean_hash, true, &found);
-    FC_TRY(sort_out(status, &found, &is_sound, err));
-    if (!is_sound) fc_store_state_cut(state, state->n_shards);
-    return FC_OK;
-}
-
-/* An unfinished store ends with a short shard when finishing was cut off: it is only kept where
- * nothing can follow it. */
-static void drop_short_shard(fc_store_state *state)
-{
-    if (state->is_complete || state->n_shards == 0 ||
-        state->n_rows == state->info.n_wanted)
-        return;
-    if (state->shard[state->n_shards - 1].n_rows < state->info.rows_per_shard)
-        fc_store_state_cut(state, state->n_shards - 1);
-}
+/* --- create ------------------------------------------------------------------------------- */
 
 static fc_status find_last_doc(fc_store_writer *writer, fc_err *err)
 {
@@ -166,15 +66,11 @@ static fc_status take_over(fc_store_writer *writer, const fc_store_info *info,
         fc_store_same_run(&writer->state, root, info, writer->meta, writer->dir, err);
     json_decref(root);
     FC_TRY(status);
-    drop_short_shard(&writer->state);
-    FC_TRY(keep_sound(writer, err));
-    drop_short_shard(&writer->state);
+    FC_TRY(fc_store_keep_sound(&writer->state, writer->dir, err));
     FC_TRY(find_last_doc(writer, err));
     writer->state.info = *info; /* the model's path may be spelled another way now */
     return FC_OK;
 }
-
-/* --- create ------------------------------------------------------------------------------- */
 
 static fc_status check_info(const fc_store_info *info, fc_err *err)
 {
@@ -188,14 +84,16 @@ static fc_status check_info(const fc_store_info *info, fc_err *err)
                    info->n_wanted, UINT32_MAX);
 }
 
-/* For all rows to come; for one shard when their number is not known. */
+/* For all rows to come, or one shard when their number is not known, and a shard's worth of partial
+ * files: two, one of them to be removed, while the shard itself is not there yet. */
 static fc_status check_space(const fc_store_writer *writer, fc_err *err)
 {
     const fc_store_info *const info = &writer->state.info;
     const int64_t n =
         info->n_wanted > 0 ? info->n_wanted - writer->state.n_rows : info->rows_per_shard;
     const size_t row_bytes = (size_t)info->d * fc_dtype_size(info->dtype) + ROW_IDS_BYTES;
-    const double needed = (double)n * (double)row_bytes + MARGIN_BYTES;
+    const double n_most = (double)n + (double)fc_min(n, info->rows_per_shard);
+    const double needed = n_most * (double)row_bytes + MARGIN_BYTES;
     int64_t n_free = 0;
     FC_TRY(fc_dir_free_bytes(writer->dir, &n_free, err));
     if ((double)n_free >= needed) return FC_OK;
@@ -219,6 +117,23 @@ static fc_status allocate(fc_store_writer *writer, fc_err *err)
     return fc_alloc(&writer->position, n, sizeof(int32_t), "positions of a shard", err);
 }
 
+/* Takes the rows of the partial shard into memory. */
+static fc_status load_partial(fc_store_writer *writer, fc_err *err)
+{
+    const fc_store_info *const info = &writer->state.info;
+    const size_t n = (size_t)writer->state.partial.n_rows;
+    fc_shard shard = {0};
+    if (n == 0) return FC_OK;
+    FC_TRY(fc_partial_open(&shard, writer->dir, &writer->state, false, err));
+    memcpy(writer->x, shard.x, n * (size_t)info->d * fc_dtype_size(info->dtype));
+    memcpy(writer->token, shard.token, n * sizeof *writer->token);
+    memcpy(writer->doc, shard.doc, n * sizeof *writer->doc);
+    memcpy(writer->position, shard.position, n * sizeof *writer->position);
+    writer->n_held = (int64_t)n;
+    fc_shard_close(&shard);
+    return FC_OK;
+}
+
 static fc_status begin(fc_store_writer *writer, const fc_store_info *info,
                        const json_t *meta, fc_err *err)
 {
@@ -234,11 +149,15 @@ static fc_status begin(fc_store_writer *writer, const fc_store_info *info,
     if (is_begun) FC_TRY(take_over(writer, info, err));
     const bool is_complete = writer->state.is_complete;
     if (!is_complete) FC_TRY(check_space(writer, err));
-    if (!is_begun) FC_TRY(clear_leftovers(writer, false, err));
+    if (!is_begun)
+        FC_TRY(fc_store_clear_leftovers(&writer->state, writer->dir, false, err));
     if (!is_complete)
         FC_TRY(fc_store_state_save(&writer->state, writer->meta, writer->dir, err));
-    if (is_begun) FC_TRY(clear_leftovers(writer, true, err));
-    return is_complete ? FC_OK : allocate(writer, err);
+    if (is_begun)
+        FC_TRY(fc_store_clear_leftovers(&writer->state, writer->dir, true, err));
+    if (is_complete) return FC_OK;
+    FC_TRY(allocate(writer, err));
+    return load_partial(writer, err);
 }
 
 fc_status fc_store_create(fc_store_writer **writer, const char *dir,
@@ -251,7 +170,7 @@ fc_status fc_store_create(fc_store_writer **writer, const char *dir,
     made->last_doc = -1;
     FC_TRY_GOTO(fc_path_join(made->dir, NULL, dir, err));
     FC_TRY_GOTO(begin(made, info, meta, err));
-    *n_done = made->state.n_rows;
+    *n_done = made->state.n_rows + made->n_held;
     *writer = made;
     made = NULL;
 done:
@@ -338,23 +257,52 @@ static fc_status write_docs(fc_store_writer *writer, const char *path, int32_t l
     return FC_OK;
 }
 
+/* The rows held into `path`; what meta.json will say of the file into *note. */
+static fc_status write_rows(const fc_store_writer *writer, const char *path,
+                            fc_shard_note *note, fc_err *err)
+{
+    FC_TRY(write_shard(writer, path, err));
+    FC_TRY(fc_hash_file(path, note->hash, err));
+    note->n_rows = writer->n_held;
+    note->n_bytes = fc_file_size(path);
+    return FC_OK;
+}
+
+/* Makes the state what is on disk; what it names no longer goes. */
+static fc_status commit(const fc_store_writer *writer, fc_err *err)
+{
+    FC_TRY(fc_store_state_save(&writer->state, writer->meta, writer->dir, err));
+    return fc_store_clear_leftovers(&writer->state, writer->dir, true, err);
+}
+
 static fc_status close_shard(fc_store_writer *writer, fc_err *err)
 {
     char path[FC_PATH_MAX];
-    fc_shard_note note = {.n_rows = writer->n_held};
+    fc_shard_note note = {0};
     const int32_t last = writer->doc[writer->n_held - 1];
     const int64_t i = writer->state.n_shards;
     FC_TRY(fc_docs_path(path, writer->dir, i, err));
     FC_TRY(write_docs(writer, path, last, &note, err));
     FC_TRY(fc_shard_path(path, writer->dir, i, err));
-    FC_TRY(write_shard(writer, path, err));
-    FC_TRY(fc_hash_file(path, note.hash, err));
-    note.n_bytes = fc_file_size(path);
+    FC_TRY(write_rows(writer, path, &note, err));
     FC_TRY(fc_store_state_add(&writer->state, &note, err));
-    FC_TRY(fc_store_state_save(&writer->state, writer->meta, writer->dir, err));
+    writer->state.partial = (fc_shard_note){0};
+    FC_TRY(commit(writer, err));
     writer->last_doc = last;
     writer->n_held = 0;
     return FC_OK;
+}
+
+fc_status fc_store_checkpoint(fc_store_writer *writer, fc_err *err)
+{
+    const fc_store_state *const state = &writer->state;
+    const int64_t n = state->n_rows + writer->n_held;
+    const bool is_saved = writer->n_held == state->partial.n_rows;
+    char path[FC_PATH_MAX];
+    if (is_saved || n == state->info.n_wanted) return FC_OK;
+    FC_TRY(fc_partial_path(path, writer->dir, n, err));
+    FC_TRY(write_rows(writer, path, &writer->state.partial, err));
+    return commit(writer, err);
 }
 
 /* --- rows and documents ------------------------------------------------------------------- */

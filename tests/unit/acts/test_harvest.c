@@ -1,112 +1,14 @@
-/* test_harvest.c - collecting with a tiny random model: the same bytes for every batch size, thread
- * count and interruption; the right tokens in the right order; every refusal in a sentence.
+/* test_harvest.c - collecting with a tiny random model: the same bytes for every batch size and thread
+ * count; the right tokens in the right order; every refusal in a sentence.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "fake_store.h"
+#include "harvest_bench.h"
 
-#include <string.h>
 #include <unistd.h>
 
-#include "acts/harvest.h"
 #include "base/alloc.h"
-#include "base/cancel.h"
-#include "base/log.h"
 #include "base/par.h"
 #include "text/tokenizer.h"
-#include "tiny_gemma.h"
-
-enum { N_LINES = 60, MAX_LENGTH = 24 };
-
-typedef struct bench {
-    fake_folders *folders; /* two empty folders for stores */
-    char model[FC_PATH_MAX], text[FC_PATH_MAX];
-    fc_backend *be;
-    fc_collect_config config;
-    fc_collect_result result;
-} bench;
-
-/* --- a model, a text ---------------------------------------------------------------------- */
-
-static void copy_tokenizer(const char *dir)
-{
-    char path[FC_PATH_MAX];
-    size_t n;
-    fc_source_file(path, "assets/example-model/tokenizer.json");
-    char *const bytes = fc_test_read(path, &n);
-    fc_test_path(path, dir, "tokenizer.json");
-    fc_test_write(path, bytes, n);
-    free(bytes);
-}
-
-static void write_text(const char *path, int n_lines)
-{
-    static const char *const words[] = {
-        "the", " river", " flows", " in", " 1995", " ,", " century",
-        "zyx", " of",    " and",   " .",  " @-@",  "=",  " caf\xc3\xa9"};
-    fc_strbuf text = {0};
-    fc_err err;
-    for (int line = 0, i = 0; line < n_lines; line++) {
-        const int n_words = 1 + (int)(fc_rng_u64(3, FC_RNG_TEST, (uint64_t)line) % 30);
-        for (int w = 0; w < n_words; w++, i++) {
-            const char *const word =
-                words[fc_rng_u64(4, FC_RNG_TEST, (uint64_t)i) % FC_LEN(words)];
-            fc_assert_ok(fc_strbuf_add(&text, word, (int64_t)strlen(word), &err), &err);
-        }
-        fc_assert_ok(fc_strbuf_add(&text, line % 7 == 0 ? "\n\n" : "\n",
-                                   1 + (line % 7 == 0), &err),
-                     &err);
-    }
-    fc_test_write(path, fc_strbuf_text(&text), (size_t)text.n);
-    fc_strbuf_free(&text);
-}
-
-static void write_model(const char *dir)
-{
-    fc_tiny_gemma tiny = fc_tiny_gemma_defaults();
-    tiny.n_vocab = 8192; /* as the tokenizer has */
-    fc_tiny_gemma_write(dir, &tiny);
-    copy_tokenizer(dir);
-}
-
-static int set_up(void **state)
-{
-    bench *const b = calloc(1, sizeof *b);
-    void *folders = NULL;
-    fc_err err;
-    assert_non_null(b);
-    assert_int_equal(fake_setup(&folders), 0);
-    b->folders = folders;
-    fc_test_dir_make(b->model);
-    write_model(b->model);
-    fc_test_path(b->text, b->model, "text.txt");
-    write_text(b->text, N_LINES);
-    fc_assert_ok(fc_backend_open(&b->be, NULL, &err), &err);
-    fc_collect_defaults(&b->config);
-    assert_true(strlen(b->model) < sizeof b->config.model);
-    memcpy(b->config.model, b->model, strlen(b->model) + 1);
-    snprintf(b->config.hook, sizeof b->config.hook, "model.layers.1.mlp.down_proj");
-    b->config.max_length = MAX_LENGTH;
-    b->config.batch_tokens = 100;
-    b->config.shard_rows = 150;
-    *state = b;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    bench *const b = *state;
-    void *folders = b->folders;
-    fc_backend_close(b->be);
-    fc_test_dir_remove(b->model);
-    free(b);
-    return fake_teardown(&folders);
-}
-
-static fc_status collect(bench *b, const char *dir, fc_err *err)
-{
-    const char *const paths[] = {b->text};
-    return fc_collect(&b->config, paths, 1, b->be, dir, &b->result, err);
-}
 
 /* --- what is collected -------------------------------------------------------------------- */
 
@@ -246,107 +148,6 @@ static void the_number_of_threads_changes_no_byte(void **state)
         fake_empty(b->folders->b);
     }
     fc_par_set_threads(0);
-}
-
-/* A sink that asks to stop at the n-th batch. */
-typedef struct stopper {
-    int n_left;
-} stopper;
-
-static void stop_after_some(void *ctx, const fc_progress *progress, int is_end)
-{
-    stopper *const s = ctx;
-    (void)progress;
-    if (!is_end && --s->n_left == 0) fc_cancel_set(true);
-}
-
-/* Stops at batch `step` again and again; each run keeps what shards it completed. */
-static void stopping_at_any_batch_changes_no_byte(void **state)
-{
-    bench *const b = *state;
-    fc_err err;
-    b->config.tokens = 500;
-    b->config.shard_rows = 40;
-    fc_assert_ok(collect(b, b->folders->a, &err), &err);
-    for (int step = 1; step <= 4; step++) {
-        fc_status status = FC_CANCELLED;
-        int n_stops = -1;
-        for (; status == FC_CANCELLED && n_stops < 50; n_stops++) {
-            stopper s = {.n_left = step + 1}; /* the first call is the beginning */
-            fc_log_set_sink((fc_log_sink){.progress = stop_after_some, .ctx = &s});
-            status = collect(b, b->folders->b, &err);
-            fc_log_set_sink((fc_log_sink){0});
-            fc_cancel_set(false);
-        }
-        fc_assert_ok(status, &err);
-        assert_true(n_stops >= 1);
-        fake_assert_same(b->folders);
-        fake_empty(b->folders->b);
-    }
-}
-
-static void stored_rows_are_not_computed_again(void **state)
-{
-    bench *const b = *state;
-    fc_err err;
-    b->config.tokens = 500;
-    fc_assert_ok(collect(b, b->folders->a, &err), &err);
-    const int64_t n_whole = b->result.n_tokens_run;
-    fc_assert_ok(collect(b, b->folders->a, &err), &err);
-    assert_int_equal(b->result.n_tokens_run, 0);
-    assert_int_equal(b->result.n_rows, 500);
-    fc_test_path(b->folders->path_a, b->folders->a,
-                 "shard-00003.safetensors"); /* rows 450.. */
-    fc_assert_ok(fc_file_remove(b->folders->path_a, &err), &err);
-    fc_assert_ok(collect(b, b->folders->a, &err), &err);
-    assert_in_range(b->result.n_tokens_run, 50, 50 + 2 * b->config.batch_tokens);
-    assert_true(b->result.n_tokens_run < n_whole / 2);
-    fc_assert_ok(collect(b, b->folders->b, &err), &err);
-    fake_assert_same(b->folders);
-}
-
-static fc_status collect_into_b(void *ctx, fc_err *err)
-{
-    bench *const b = ctx;
-    return collect(b, b->folders->b, err);
-}
-
-static void goes_on(void *ctx)
-{
-    bench *const b = ctx;
-    fc_err err;
-    fc_write_fail_at(0);
-    fc_alloc_fail_at(0);
-    fc_assert_ok(collect(b, b->folders->b, &err), &err);
-    fake_assert_same(b->folders);
-    fake_empty(b->folders->b);
-}
-
-static void every_failed_write_is_reported_and_collecting_goes_on(void **state)
-{
-    bench *const b = *state;
-    fc_err err;
-    b->config.tokens = 350;
-    fc_assert_ok(collect(b, b->folders->a, &err), &err);
-    assert_in_range(fc_test_sweep_write(collect_into_b, goes_on, b), 10, 100);
-}
-
-/* The tokenizer's own thousands have their own sweep: here every 1st to 40th, then every 97th. */
-static void failed_allocations_are_reported_and_leave_no_half_store(void **state)
-{
-    bench *const b = *state;
-    fc_err err;
-    b->config.tokens = 350;
-    const int64_t n_before = fc_alloc_count();
-    fc_assert_ok(collect(b, b->folders->a, &err), &err);
-    const int64_t n = fc_alloc_count() - n_before;
-    for (int64_t i = 1; i <= n; i += i < 20 || i > n - 60 ? 3 : n / 20 + 1) {
-        fc_alloc_fail_at(i);
-        const fc_status status = collect(b, b->folders->b, &err);
-        fc_alloc_fail_at(0);
-        assert_int_equal(status, FC_NOMEM);
-        goes_on(b);
-    }
 }
 
 typedef struct counter {
@@ -490,6 +291,16 @@ static void standard_input_gives_the_same_rows_but_cannot_go_on(void **state)
     }
     fc_assert_ok(fc_file_remove(b->folders->path_b, &err), &err);
     fc_assert_fails(collect_from_stdin(b, &err), &err, FC_USAGE, "standard input");
+    fake_empty(
+        b->folders->b); /* nor is an open shard kept that nothing could go on from */
+    b->config.checkpoint_every = (fc_every){.steps = 1};
+    stopper s = {.n_left = 2};
+    fc_log_set_sink((fc_log_sink){.progress = stop_after_some, .ctx = &s});
+    fc_assert_fails(collect_from_stdin(b, &err), &err, FC_CANCELLED, "only begin again");
+    fc_log_set_sink((fc_log_sink){0});
+    fc_cancel_set(false);
+    assert_int_equal(fc_test_count_entries(b->folders->b), 1); /* meta.json */
+    fc_assert_ok(collect_from_stdin(b, &err), &err);
 }
 
 static void the_table_of_settings_knows_the_defaults(void **state)
@@ -512,10 +323,10 @@ static void the_table_of_settings_knows_the_defaults(void **state)
     assert_int_equal(copy.shard_rows, 65536);
     assert_int_equal(copy.batch_tokens, config.batch_tokens);
     assert_int_equal(copy.split, FC_SPLIT_LINE);
+    assert_int_equal(copy.checkpoint_every.steps, 0);
+    assert_true(copy.checkpoint_every.seconds == 300);
     assert_string_equal(copy.field, "text");
 }
-
-#define WITH_MODEL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
@@ -525,10 +336,6 @@ int main(void)
         WITH_MODEL(a_bf16_store_holds_the_rounded_rows_of_a_float32_one),
         WITH_MODEL(the_size_of_batches_changes_no_byte),
         WITH_MODEL(the_number_of_threads_changes_no_byte),
-        WITH_MODEL(stopping_at_any_batch_changes_no_byte),
-        WITH_MODEL(stored_rows_are_not_computed_again),
-        WITH_MODEL(every_failed_write_is_reported_and_collecting_goes_on),
-        WITH_MODEL(failed_allocations_are_reported_and_leave_no_half_store),
         WITH_MODEL(the_steady_state_allocates_nothing),
         WITH_MODEL(too_little_text_is_told_before_the_model_runs),
         WITH_MODEL(an_empty_text_is_refused),
