@@ -2,9 +2,10 @@
  *
  *   score = c (1 - c / 2) * log10(n_active) * (max / largest max)^(1/4)
  *
- * with c the share of activation on a feature's three main tokens: a feature on one token alone is
- * plain, one on everything is mixed; in between lie the families ("months") that make people look.
- * The fourth root lets strength break ties without ruling the choice.
+ * with c the share of activation on those of a feature's three main tokens that are words, parts of
+ * words or digits: a feature on one token alone is plain, one on everything is mixed, and commas say
+ * little; in between lie the families ("months") that make people look. The fourth root lets
+ * strength break ties without ruling the choice.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "study/highlights.h"
@@ -38,6 +39,18 @@ static void add_token(char *text, size_t size, const fc_token_share *token, bool
     text[at] = 0;
 }
 
+/* Two letters or more, a digit, or a character beyond ASCII. */
+static bool is_telling(const fc_token_share *token)
+{
+    int64_t n_letters = 0;
+    for (int64_t i = 0; i < token->n_bytes; i++) {
+        const unsigned char c = (unsigned char)token->bytes[i];
+        if ((c >= '0' && c <= '9') || c >= 0x80) return true;
+        n_letters += (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    }
+    return n_letters >= 2;
+}
+
 static void describe(candidate *c, const fc_feature *feature, const fc_token_share *token,
                      int64_t n, double share)
 {
@@ -56,16 +69,19 @@ static fc_status consider(fc_features_db *db, const fc_feature *feature,
 {
     const fc_token_share *token;
     int64_t n;
-    double share = 0;
+    double share = 0, telling = 0;
     *c = (candidate){.highlight.feature = feature->id};
     if (feature->is_dead || feature->n_active < MIN_ACTIVE ||
         feature->frequency > max_frequency)
         return FC_OK;
     FC_TRY(fc_features_tokens(db, feature->id, &token, &n, err));
     if (n == 0) return FC_OK;
-    for (int64_t i = 0; i < n && i < N_TOKENS; i++) share += token[i].share;
+    for (int64_t i = 0; i < n && i < N_TOKENS; i++) {
+        share += token[i].share;
+        if (is_telling(&token[i])) telling += token[i].share;
+    }
     c->first_token = token[0].token_id;
-    c->highlight.score = share * (1 - share / 2) * log10((double)feature->n_active) *
+    c->highlight.score = telling * (1 - telling / 2) * log10((double)feature->n_active) *
                          pow(feature->max / max_of_all, 0.25);
     describe(c, feature, token, n, share);
     return FC_OK;
