@@ -15,12 +15,22 @@
 
 #include <stdbool.h>
 
+#include "study/hits_internal.h"
 #include "tensor/backend.h"
 
+typedef struct fc_sparse_hit {
+    int32_t row; /* of the block */
+    float value;
+} fc_sparse_hit;
+
 typedef struct fc_reconstruction {
-    int64_t d;
-    float *y;         /* [n_max, d] sum of the features so far */
-    float *w;         /* [n_features_max, d] decoder rows gathered for a dense product */
+    int64_t d, n_max;
+    float *y;       /* [n_max, d] what often firing features add up to */
+    float *y_panel; /* [d / 64, n_max, 64] the same of the others, by panels of columns */
+    float *w;       /* [n_features_max, d] decoder rows gathered for a dense product */
+    fc_sparse_hit
+        *hit;         /* those of a chunk's seldom firing features, one after the other */
+    int64_t *begin;   /* [n_features_max + 1] where each feature's begin */
     double *row;      /* [n_max] squared error of each row */
     float *origin;    /* [d] the first row of all */
     double *sum, *sq; /* [d] of x - origin and its square */
@@ -35,10 +45,10 @@ void fc_reconstruction_deinit(fc_reconstruction *r);
 
 void fc_reconstruction_begin(fc_reconstruction *r, int64_t n);
 
-/* Adds f^T w.  f: [n_features, n] >= 0, row-major, overwritten;  w: [n_features, d] decoder rows;
- * count: [n_features] how many entries of each row of f are above 0. */
-void fc_reconstruction_add(fc_reconstruction *r, fc_backend *be, float *f, const float *w,
-                           const int64_t *count, int64_t n_features, int64_t n);
+/* Adds f^T w for the features of the chunk, whose f is overwritten.
+ *   w: [n_features, d] decoder rows */
+void fc_reconstruction_add(fc_reconstruction *r, fc_backend *be, fc_precision precision,
+                           const fc_chunk *chunk, const float *w);
 
 /* x: [n, d] the rows of the block;  bias: [d]. */
 void fc_reconstruction_end(fc_reconstruction *r, const float *x, const float *bias,

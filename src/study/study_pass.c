@@ -31,13 +31,10 @@ typedef struct workspace {
     fc_block block;
     uint8_t *fault;     /* [ROWS] row_fault */
     float *x, *centred; /* [ROWS, d] */
-    float *f;           /* [CHUNK, ROWS] */
-    int64_t *count;     /* [CHUNK] */
-    int64_t chunk;      /* first feature of the chunk */
+    fc_chunk chunk;     /* of up to CHUNK features; stride ROWS */
+    int64_t first;      /* feature of the chunk */
     int n_workers;
-    /* for each worker, [ROWS] */
-    int32_t *at, *l0;
-    float *value;
+    int32_t *l0; /* [n_workers, ROWS] */
 } workspace;
 
 /* --- reading ---------------------------------------------------------------------------- */
@@ -150,24 +147,23 @@ static void count_features(int64_t begin, int64_t end, int worker, void *ctx)
 {
     workspace *w = ctx;
     fc_study_pass *pass = w->pass;
-    const int64_t n = w->block.n;
-    int32_t *at = w->at + worker * FC_STUDY_ROWS, *l0 = w->l0 + worker * FC_STUDY_ROWS;
-    float *value = w->value + worker * FC_STUDY_ROWS;
+    const fc_chunk *chunk = &w->chunk;
+    int32_t *l0 = w->l0 + worker * FC_STUDY_ROWS;
     for (int64_t i = begin; i < end; i++) {
-        const float *f = w->f + i * n;
-        w->count[i] = 0;
-        if (is_silent(f, n)) continue;
-        const int64_t n_hits = gather_hits(f, n, at, value);
-        if (n_hits == 0) continue;
-        fc_feature_sums *sums = &pass->feature[w->chunk + i];
-        fc_hits hits = {w->chunk + i, n_hits, at, value, 0.0f};
-        for (int64_t j = 0; j < n_hits; j++) {
+        const float *f = chunk->f + i * chunk->n;
+        int32_t *at = chunk->at + i * chunk->stride;
+        float *value = chunk->value + i * chunk->stride;
+        chunk->count[i] =
+            is_silent(f, chunk->n) ? 0 : gather_hits(f, chunk->n, at, value);
+        if (chunk->count[i] == 0) continue;
+        fc_hits hits = {w->first + i, chunk->count[i], at, value, 0.0f};
+        fc_feature_sums *sums = &pass->feature[hits.feature];
+        for (int64_t j = 0; j < hits.n; j++) {
             l0[at[j]]++;
             sums->sum += (double)value[j];
             if (value[j] > hits.max) hits.max = value[j];
         }
-        w->count[i] = n_hits;
-        sums->n += n_hits;
+        sums->n += hits.n;
         if (hits.max > sums->max) sums->max = hits.max;
         fc_strongest_add(&pass->strongest, &hits, &w->block);
         fc_spectrum_add(&pass->spectrum, &hits, &w->block);
@@ -175,9 +171,9 @@ static void count_features(int64_t begin, int64_t end, int worker, void *ctx)
     }
 }
 
-static fc_status check_finite(const workspace *w, int64_t n_features, fc_err *err)
+static fc_status check_finite(const workspace *w, fc_err *err)
 {
-    for (int64_t i = w->chunk; i < w->chunk + n_features; i++)
+    for (int64_t i = w->first; i < w->first + w->chunk.n_features; i++)
         if (!isfinite(w->pass->feature[i].max))
             return fc_fail(err, FC_FORMAT,
                            "feature %" PRId64 " is infinite on a row from %" PRId64
@@ -200,16 +196,16 @@ static fc_sae part_of(const fc_sae *sae, int64_t begin, int64_t n)
     return part;
 }
 
-static fc_status run_chunk(workspace *w, int64_t n_features, fc_err *err)
+static fc_status run_chunk(workspace *w, fc_err *err)
 {
     const fc_study_job *job = w->job;
-    const int64_t n = w->block.n;
-    const fc_sae part = part_of(job->sae, w->chunk, n_features);
-    fc_sae_encode(&part, job->be, job->precision, w->x, n, w->centred, w->f);
-    fc_par_for(n_features, FEATURE_GRAIN, count_features, w);
-    FC_TRY(check_finite(w, n_features, err));
-    fc_reconstruction_add(&w->pass->reconstruction, job->be, w->f, part.w_dec, w->count,
-                          n_features, n);
+    const fc_sae part = part_of(job->sae, w->first, w->chunk.n_features);
+    fc_sae_encode(&part, job->be, job->precision, w->x, w->chunk.n, w->centred,
+                  w->chunk.f);
+    fc_par_for(w->chunk.n_features, FEATURE_GRAIN, count_features, w);
+    FC_TRY(check_finite(w, err));
+    fc_reconstruction_add(&w->pass->reconstruction, job->be, job->precision, &w->chunk,
+                          part.w_dec);
     return FC_OK;
 }
 
@@ -222,8 +218,11 @@ static fc_status run_block(workspace *w, fc_err *err)
     FC_TRY(note_documents(w, err));
     memset(w->l0, 0, (size_t)w->n_workers * FC_STUDY_ROWS * sizeof *w->l0);
     fc_reconstruction_begin(&w->pass->reconstruction, n);
-    for (w->chunk = 0; w->chunk < sae->d_sae; w->chunk += FC_STUDY_CHUNK)
-        FC_TRY(run_chunk(w, fc_min(FC_STUDY_CHUNK, sae->d_sae - w->chunk), err));
+    w->chunk.n = n;
+    for (w->first = 0; w->first < sae->d_sae; w->first += FC_STUDY_CHUNK) {
+        w->chunk.n_features = fc_min(FC_STUDY_CHUNK, sae->d_sae - w->first);
+        FC_TRY(run_chunk(w, err));
+    }
     fc_reconstruction_end(&w->pass->reconstruction, w->x, sae->b_dec, n);
     for (int64_t t = 0; t < n; t++) {
         int64_t l0 = 0;
@@ -259,8 +258,7 @@ static fc_status workspace_init(workspace *w, const fc_study_job *job,
                                 fc_study_pass *pass, fc_err *err)
 {
     *w = (workspace){.job = job, .pass = pass, .n_workers = fc_par_threads()};
-    const int64_t per_worker = (int64_t)w->n_workers * FC_STUDY_ROWS;
-    const int64_t chunk = fc_min(FC_STUDY_CHUNK, job->sae->d_sae);
+    const int64_t n_features = fc_min(FC_STUDY_CHUNK, job->sae->d_sae);
     size_t row_bytes;
     FC_TRY(fc_bytes(job->sae->d_in, sizeof *w->x, &row_bytes, err));
     FC_TRY(
@@ -271,11 +269,16 @@ static fc_status workspace_init(workspace *w, const fc_study_job *job,
     FC_TRY(fc_alloc(&w->fault, FC_STUDY_ROWS, sizeof *w->fault, "row checks", err));
     FC_TRY(fc_alloc(&w->x, FC_STUDY_ROWS, row_bytes, "activations", err));
     FC_TRY(fc_alloc(&w->centred, FC_STUDY_ROWS, row_bytes, "centred activations", err));
-    FC_TRY(fc_alloc(&w->f, chunk, FC_STUDY_ROWS * sizeof *w->f, "features", err));
-    FC_TRY(fc_alloc(&w->count, chunk, sizeof *w->count, "counts", err));
-    FC_TRY(fc_alloc(&w->at, per_worker, sizeof *w->at, "hits", err));
-    FC_TRY(fc_alloc(&w->l0, per_worker, sizeof *w->l0, "row counts", err));
-    return fc_alloc(&w->value, per_worker, sizeof *w->value, "hits", err);
+    FC_TRY(fc_alloc(&w->chunk.f, n_features * FC_STUDY_ROWS, sizeof(float), "features",
+                    err));
+    FC_TRY(fc_alloc(&w->chunk.count, n_features, sizeof(int64_t), "counts", err));
+    FC_TRY(
+        fc_alloc(&w->chunk.at, n_features * FC_STUDY_ROWS, sizeof(int32_t), "hits", err));
+    FC_TRY(fc_alloc(&w->chunk.value, n_features * FC_STUDY_ROWS, sizeof(float), "hits",
+                    err));
+    w->chunk.stride = FC_STUDY_ROWS;
+    return fc_alloc(&w->l0, (int64_t)w->n_workers * FC_STUDY_ROWS, sizeof *w->l0,
+                    "row counts", err);
 }
 
 static void workspace_deinit(workspace *w)
@@ -286,11 +289,11 @@ static void workspace_deinit(workspace *w)
     fc_free(w->fault);
     fc_free(w->x);
     fc_free(w->centred);
-    fc_free(w->f);
-    fc_free(w->count);
-    fc_free(w->at);
+    fc_free(w->chunk.f);
+    fc_free(w->chunk.count);
+    fc_free(w->chunk.at);
+    fc_free(w->chunk.value);
     fc_free(w->l0);
-    fc_free(w->value);
 }
 
 static fc_status pass_init(fc_study_pass *pass, const fc_study_job *job, fc_err *err)

@@ -2,13 +2,13 @@
  *
  * A table of every feature and token would be d_sae times the vocabulary. Each feature keeps up
  * to 128 tokens instead. A feature that fires on no more different tokens than that is counted
- * exactly. Beyond, when the table is full, the 64th largest sum is taken off every sum and the
- * tokens that reach 0 are dropped (Misra and Gries 1982, for weights); then
+ * exactly. Beyond, when the table is full, an amount that 64 sums at least reach is taken off
+ * every sum and the tokens that fall to 0 are dropped (Misra and Gries 1982, for weights); then
  *
  *   found sum <= true sum <= found sum + error,   error <= activation of the feature / 64
  *
- * because each round takes its amount off 64 tokens at least. So a token that carries more than
- * 1/64 of a feature's activation is never missed.
+ * because each round takes its amount off 64 tokens. So a token that carries more than 1/64 of a
+ * feature's activation is never missed.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_STUDY_TOKEN_MASS_INTERNAL_H
@@ -17,25 +17,29 @@
 #include "base/err.h"
 #include "study/hits_internal.h"
 
-enum {
-    FC_TOKEN_SLOTS = 256, /* hash table, at most half full */
-    FC_TOKENS_KEPT = 128,
-    FC_TOKENS_SURE = 64
-};
+enum { FC_TOKENS_KEPT = 128, FC_TOKENS_SURE = 64, FC_TOKEN_SLOTS = 256 };
+
+/* The tokens of one feature, in no order, and a hash table of where they are. */
+typedef struct fc_token_table {
+    double sum[FC_TOKENS_KEPT];
+    int32_t token[FC_TOKENS_KEPT];
+    uint32_t count[FC_TOKENS_KEPT]; /* times it fired there since it is in the table */
+    uint8_t slot[FC_TOKEN_SLOTS];   /* 1 + index, 0 = unused; linear probing */
+    int32_t n;                      /* tokens in the table */
+    double error;                   /* what a sum may lack */
+} fc_token_table;
+
+typedef struct fc_token_mass {
+    fc_token_table *table; /* [n_features] */
+} fc_token_mass;
 
 typedef struct fc_token_sum {
     int32_t token;
-    uint32_t n; /* times it fired there since it is in the table; 0 = unused slot */
+    uint32_t n;
     double sum;
 } fc_token_sum;
 
-typedef struct fc_token_mass {
-    fc_token_sum *slot; /* [n_features, SLOTS] open addressing */
-    int32_t *n_used;    /* [n_features] */
-    double *error;      /* [n_features] what a sum may lack */
-} fc_token_mass;
-
-/* Takes n_features * 4.1 KB. On failure *mass is {0}. */
+/* Takes n_features * 2.3 KB. On failure *mass is {0}. */
 fc_status fc_token_mass_init(fc_token_mass *mass, int64_t n_features, fc_err *err);
 void fc_token_mass_deinit(fc_token_mass *mass);
 

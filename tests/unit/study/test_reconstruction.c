@@ -18,6 +18,8 @@ typedef struct problem {
     float *x, *codes, *w, *bias,
         *scratch; /* x [n_blocks * n, d], codes [f, n] (the same) */
     int64_t *count;
+    int32_t *at; /* [f, n] */
+    float *value;
 } problem;
 
 static float normal(uint64_t stream, int64_t i)
@@ -37,6 +39,8 @@ static void problem_make(problem *p, int64_t n, int64_t d, int64_t f, int64_t n_
     fc_assert_ok(fc_alloc(&p->w, f * d, sizeof(float), "w", &err), &err);
     fc_assert_ok(fc_alloc(&p->bias, d, sizeof(float), "bias", &err), &err);
     fc_assert_ok(fc_alloc(&p->count, f, sizeof(int64_t), "count", &err), &err);
+    fc_assert_ok(fc_alloc(&p->at, f * n, sizeof(int32_t), "at", &err), &err);
+    fc_assert_ok(fc_alloc(&p->value, f * n, sizeof(float), "value", &err), &err);
     for (int64_t i = 0; i < n_blocks * n * d; i++) p->x[i] = normal(0, i) + 5.0f;
     for (int64_t i = 0; i < f * d; i++) p->w[i] = normal(1, i);
     for (int64_t j = 0; j < d; j++) p->bias[j] = normal(2, j);
@@ -45,7 +49,9 @@ static void problem_make(problem *p, int64_t n, int64_t d, int64_t f, int64_t n_
             const double u = fc_rng_uniform(3, FC_RNG_TEST, (uint64_t)(i * n + t));
             const bool fires = u < shares[i % (int64_t)FC_LEN(shares)];
             p->codes[i * n + t] = fires ? fabsf(normal(4, i * n + t)) : 0.0f;
-            p->count[i] += p->codes[i * n + t] > 0.0f;
+            if (!(p->codes[i * n + t] > 0.0f)) continue;
+            p->at[i * n + p->count[i]] = (int32_t)t;
+            p->value[i * n + p->count[i]++] = p->codes[i * n + t];
         }
 }
 
@@ -57,6 +63,8 @@ static void problem_free(problem *p)
     fc_free(p->w);
     fc_free(p->bias);
     fc_free(p->count);
+    fc_free(p->at);
+    fc_free(p->value);
 }
 
 /* The definitions, in double. */
@@ -90,9 +98,16 @@ static void run(const problem *p, fc_backend *be, int64_t chunk, double *mse, do
     for (int64_t b = 0; b < p->n_blocks; b++) {
         fc_reconstruction_begin(&r, p->n);
         memcpy(p->scratch, p->codes, (size_t)(p->f * p->n) * sizeof(float));
-        for (int64_t i = 0; i < p->f; i += chunk)
-            fc_reconstruction_add(&r, be, p->scratch + i * p->n, p->w + i * p->d,
-                                  p->count + i, fc_min(chunk, p->f - i), p->n);
+        for (int64_t i = 0; i < p->f; i += chunk) {
+            const fc_chunk part = {.n_features = fc_min(chunk, p->f - i),
+                                   .n = p->n,
+                                   .f = p->scratch + i * p->n,
+                                   .count = p->count + i,
+                                   .at = p->at + i * p->n,
+                                   .value = p->value + i * p->n,
+                                   .stride = p->n};
+            fc_reconstruction_add(&r, be, FC_PRECISION_F32, &part, p->w + i * p->d);
+        }
         fc_reconstruction_end(&r, p->x + b * p->n * p->d, p->bias, p->n);
     }
     *mse = fc_reconstruction_mse(&r);
@@ -179,7 +194,7 @@ static fc_status use(void *ctx, fc_err *err)
 static void memory_that_runs_out_is_reported(void **state)
 {
     (void)state;
-    assert_int_equal(fc_test_sweep_alloc(use, NULL, NULL), 6);
+    assert_int_equal(fc_test_sweep_alloc(use, NULL, NULL), 9);
 }
 
 static int open_backend(void **state)

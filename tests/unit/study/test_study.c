@@ -356,7 +356,7 @@ static void check_examples(fc_features_db *db, int64_t i, const float *f,
 }
 
 static void check_random(fc_precision_choice choice, fc_precision precision,
-                         double tolerance)
+                         double tolerance, double mse_tolerance)
 {
     fc_study_config config = config_of(5, 2);
     fc_study_result result;
@@ -391,8 +391,8 @@ static void check_random(fc_precision_choice choice, fc_precision precision,
     }
     assert_true(n_silent > 10 && n_silent < MANY_FEATURES / 2);
     assert_true(fabs(result.l0 - l0) < 1e-9 * l0);
-    assert_true(fabs(result.mse - mse) < 1e-5 * mse);
-    assert_true(fabs(result.fvu - fvu) < 1e-5 * fvu);
+    assert_true(fabs(result.mse - mse) < mse_tolerance * mse);
+    assert_true(fabs(result.fvu - fvu) < mse_tolerance * fvu);
     assert_true(result.explained_variance == 1.0 - result.fvu);
     fc_features_close(db);
     fc_free(all);
@@ -403,8 +403,8 @@ static void random_features_agree_with_their_definitions(void **state)
 {
     (void)state;
     random_store();
-    check_random(FC_F32_PRECISION, FC_PRECISION_F32, 2e-6);
-    check_random(FC_BF16_PRECISION, FC_PRECISION_BF16, 2e-5);
+    check_random(FC_F32_PRECISION, FC_PRECISION_F32, 2e-6, 1e-5);
+    check_random(FC_BF16_PRECISION, FC_PRECISION_BF16, 2e-5, 1e-3);
 }
 
 static void any_number_of_threads_gives_the_same_bytes(void **state)
