@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages of tools/packages.txt that are missing. Says nothing when all
-# are there, and in one sentence what to do when it cannot install them.
+# Installs the Debian packages of tools/packages.txt that are missing: usage: setup.sh GROUP...
+# Says nothing when all are there, and in one sentence what to do when it cannot install them.
 #
 # SPDX-License-Identifier: Apache-2.0
 set -eu
@@ -12,7 +12,13 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 fi
 
 missing=
-for package in $(sed 's/#.*//' "$list"); do
+wanted() { # packages of the groups given
+    for group in "$@"; do
+        sed -n "s/^$group //p" "$list"
+    done
+}
+
+for package in $(wanted "$@"); do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$state" = installed ] || missing="$missing $package"
 done
