@@ -60,4 +60,6 @@ install: facet
 clean:
 	rm -rf build
 
+.NOTPARALLEL:
+
 .PHONY: facet all setup setup-test setup-ci test test-golden interop bench-peers demo asan tsan debug format format-check lint install clean
