@@ -41,34 +41,52 @@ static bool is_continuation(char byte)
     return ((unsigned char)byte & 0xc0) == 0x80;
 }
 
-/* Appends one shown character; *n_used bytes of the source are consumed. The bytes of one broken
- * character give one U+FFFD. */
-static fc_status append_character(fc_strbuf *out, const char *bytes, int64_t n_bytes,
-                                  int64_t *n_used, fc_err *err)
+/* One character as it is shown, into out (not terminated); returns its length. *n_used bytes of
+ * the source are consumed; those of one broken character give one U+FFFD. */
+static int show_character(char out[8], const char *bytes, int64_t n_bytes,
+                          int64_t *n_used)
 {
     gunichar c;
     char buffer[8];
     const int length = character(bytes, n_bytes, &c);
-    *n_used = length;
-    if (length == 0) {
-        *n_used = 1;
-        while (*n_used < n_bytes && *n_used < 4 && is_continuation(bytes[*n_used]))
-            ++*n_used;
-        return fc_strbuf_add(out, "\ufffd", 3, err);
-    }
-    const char *sign = visible_sign(c, buffer);
-    return sign ? fc_strbuf_add(out, sign, (int64_t)strlen(sign), err)
-                : fc_strbuf_add(out, bytes, length, err);
+    const char *sign = length == 0 ? "\ufffd" : visible_sign(c, buffer);
+    *n_used = length > 0 ? length : 1;
+    while (length == 0 && *n_used < n_bytes && *n_used < 4 &&
+           is_continuation(bytes[*n_used]))
+        ++*n_used;
+    const int n = sign != NULL ? (int)strlen(sign) : length;
+    memcpy(out, sign != NULL ? sign : bytes, (size_t)n);
+    return n;
 }
 
 fc_status fc_display_text(fc_strbuf *out, const char *bytes, int64_t n_bytes, fc_err *err)
 {
-    for (int64_t i = 0; i < n_bytes;) {
-        int64_t used;
-        FC_TRY(append_character(out, bytes + i, n_bytes - i, &used, err));
-        i += used;
+    int64_t used;
+    for (int64_t i = 0; i < n_bytes; i += used) {
+        char shown[8];
+        const int n = show_character(shown, bytes + i, n_bytes - i, &used);
+        FC_TRY(fc_strbuf_add(out, shown, n, err));
     }
     return FC_OK;
+}
+
+void fc_display_name(char *out, size_t size, const char *name)
+{
+    const int64_t n_bytes = (int64_t)strlen(name);
+    int64_t used;
+    size_t at = 0;
+    for (int64_t i = 0; i < n_bytes; i += used) {
+        char shown[8];
+        const int n = show_character(shown, name + i, n_bytes - i, &used);
+        if (at + (size_t)n + 4 > size) { /* room for the ellipsis and the zero */
+            memcpy(out + at, "\u2026", 3);
+            at += 3;
+            break;
+        }
+        memcpy(out + at, shown, (size_t)n);
+        at += (size_t)n;
+    }
+    out[at] = 0;
 }
 
 int64_t fc_display_cut(const char *bytes, int64_t n_bytes)
@@ -123,10 +141,11 @@ static fc_status make_chars(fc_display *d, const joined *j, const fc_context *co
 {
     int64_t token = 0, used;
     for (int64_t at = 0; at < j->bytes.n; at += used) {
+        char shown[8];
         const int begin = (int)d->text.n;
+        const int n = show_character(shown, j->bytes.data + at, j->bytes.n - at, &used);
+        FC_TRY(fc_strbuf_add(&d->text, shown, n, err));
         while (j->end[token] <= at) token++;
-        FC_TRY(
-            append_character(&d->text, j->bytes.data + at, j->bytes.n - at, &used, err));
         int64_t owner = token;
         for (int64_t t = token + 1; t < context->n && j->end[t - 1] < at + used; t++)
             if (j->end[t] > j->end[t - 1]) owner = stronger(context, owner, t);

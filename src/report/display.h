@@ -35,6 +35,9 @@ fc_status fc_display_context(fc_display *display, const fc_context *context, fc_
 /* The same for one piece of text, appended: a title, a token in a list. */
 fc_status fc_display_text(fc_strbuf *out, const char *bytes, int64_t n_bytes,
                           fc_err *err);
+/* The same for a short text of ours or from a file, into out[size], size >= 8; where it does not
+ * fit, an ellipsis ends it. */
+void fc_display_name(char *out, size_t size, const char *name);
 void fc_display_free(fc_display *display);
 
 /* The bytes of a token that are shown: all, or the first FC_TOKEN_BYTES_SHOWN or a little fewer,

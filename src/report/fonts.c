@@ -4,7 +4,7 @@
 #include "report/fonts.h"
 
 #include <fontconfig/fontconfig.h>
-#include <glib.h>
+#include <pango/pangocairo.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -57,4 +57,9 @@ fc_status fc_fonts_check(fc_err *err)
     if (inter != NULL) FcPatternDestroy(inter);
     if (config != NULL) FcConfigDestroy(config);
     return status;
+}
+
+void fc_fonts_release(void)
+{
+    pango_cairo_font_map_set_default(NULL);
 }

@@ -14,4 +14,7 @@ const char *fc_font_families(const char *text);
 /* Once before drawing: fails when no font at all is installed, warns when Inter is missing. */
 fc_status fc_fonts_check(fc_err *err);
 
+/* After drawing: gives back the fonts that Pango keeps for this thread. */
+void fc_fonts_release(void);
+
 #endif

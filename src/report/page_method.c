@@ -14,14 +14,12 @@
 
 enum { KEY_WIDTH = 92 };
 
-/* Text from a file made fit to be shown; borrowed until the next call. */
-static const char *shown(fc_strbuf *text, const char *from)
+/* A text member of an object fit to be shown; a dash where there is none. */
+static const char *shown(char out[256], const json_t *object, const char *key)
 {
-    fc_strbuf_clear(text);
-    if (from == NULL) return "\u2013";
-    if (fc_display_text(text, from, (int64_t)strlen(from), NULL) != FC_OK)
-        return "\u2013";
-    return fc_strbuf_text(text);
+    const char *text = json_string_value(json_object_get(object, key));
+    fc_display_name(out, 256, text != NULL ? text : "\u2013");
+    return out;
 }
 
 /* ---- stages ---- */
@@ -37,28 +35,29 @@ static void draw_line(fc_flow *f, const char *key, const char *value)
     f->y += height + 2.5;
 }
 
-static void draw_input(fc_flow *f, fc_strbuf *scratch, const json_t *input, bool is_first)
+static void draw_input(fc_flow *f, const json_t *input, bool is_first)
 {
-    char bytes[32];
-    const double right = FC_MARGIN + fc_column;
-    const char *path = json_string_value(json_object_get(input, "path"));
-    fc_flow_need(f, 13);
+    char bytes[32], text[256];
+    fc_flow_need(f, 13.5);
+    const double right = FC_MARGIN + fc_column, baseline = f->y + 9;
     if (is_first)
-        fc_text(f->cr, FC_MARGIN, f->y + 0.8, FC_LEFT, FC_TOP, fc_type_small, "inputs");
-    fc_paragraph(f->cr, FC_MARGIN + KEY_WIDTH, f->y, 170, fc_type_body, 1, false,
-                 shown(scratch, path ? fc_path_base(path) : NULL));
+        fc_text(f->cr, FC_MARGIN, baseline, FC_LEFT, FC_BASELINE, fc_type_small,
+                "inputs");
+    fc_line_cut(f->cr, FC_MARGIN + KEY_WIDTH, baseline, 170, fc_type_body,
+                fc_path_base(shown(text, input, "path")));
     fc_format_count(bytes, json_integer_value(json_object_get(input, "bytes")));
-    fc_text(f->cr, right - 160, f->y + 0.8, FC_RIGHT, FC_TOP, fc_type_number, bytes);
-    fc_text(f->cr, right, f->y + 1.4, FC_RIGHT, FC_TOP, fc_type_faint,
-            shown(scratch, json_string_value(json_object_get(input, "xxh3"))));
+    fc_text(f->cr, right - 175, baseline, FC_RIGHT, FC_BASELINE, fc_type_number, bytes);
+    fc_text(f->cr, right - 172, baseline, FC_LEFT, FC_BASELINE, fc_type_faint, "bytes");
+    fc_text(f->cr, right, baseline, FC_RIGHT, FC_BASELINE, fc_type_faint,
+            shown(text, input, "xxh3"));
     f->y += 13.5;
 }
 
-static void draw_inputs(fc_flow *f, fc_strbuf *scratch, const json_t *inputs)
+static void draw_inputs(fc_flow *f, const json_t *inputs)
 {
     size_t i;
     json_t *input;
-    json_array_foreach(inputs, i, input) draw_input(f, scratch, input, i == 0);
+    json_array_foreach(inputs, i, input) draw_input(f, input, i == 0);
 }
 
 /* "rows 541,973 · l0 18.3": the numbers of a result on one line. */
@@ -92,30 +91,33 @@ static void format_duration(char out[48], double s)
                  floor(fmod(s, 3600) / 60));
 }
 
+static void draw_times(fc_flow *f, const json_t *entry)
+{
+    char text[512], duration[48], name[256];
+    draw_line(f, "begun", shown(name, entry, "started"));
+    format_duration(duration, json_number_value(json_object_get(entry, "seconds")));
+    snprintf(text, sizeof text, "%s on %" PRId64 " threads, %.250s", duration,
+             (int64_t)json_integer_value(json_object_get(entry, "threads")),
+             shown(name, entry, "backend"));
+    draw_line(f, "took", text);
+}
+
 static fc_status draw_stage(fc_flow *f, const fc_report_data *d, const char *command,
                             const char *title, fc_err *err)
 {
-    char text[512], duration[48];
-    fc_strbuf scratch = {0}, result = {0};
+    fc_strbuf result = {0};
     const json_t *entry = fc_report_stage(d, command);
     if (entry == NULL) return FC_OK;
-    fc_status status = add_result(&result, json_object_get(entry, "result"), err);
+    const fc_status status = add_result(&result, json_object_get(entry, "result"), err);
     if (status == FC_OK) {
-        fc_flow_need(f, 70);
+        fc_flow_need(f, 84);
         fc_text(f->cr, FC_MARGIN, f->y, FC_LEFT, FC_TOP, fc_type_strong, title);
         f->y += 16;
-        draw_line(f, "begun",
-                  shown(&scratch, json_string_value(json_object_get(entry, "started"))));
-        format_duration(duration, json_number_value(json_object_get(entry, "seconds")));
-        snprintf(text, sizeof text, "%s on %" PRId64 " threads, %.100s", duration,
-                 (int64_t)json_integer_value(json_object_get(entry, "threads")),
-                 shown(&scratch, json_string_value(json_object_get(entry, "backend"))));
-        draw_line(f, "took", text);
-        draw_inputs(f, &scratch, json_object_get(entry, "inputs"));
+        draw_times(f, entry);
+        draw_inputs(f, json_object_get(entry, "inputs"));
         if (result.n > 0) draw_line(f, "result", fc_strbuf_text(&result));
         f->y += 10;
     }
-    fc_strbuf_free(&scratch);
     fc_strbuf_free(&result);
     return status;
 }
@@ -127,6 +129,8 @@ static fc_status add_value(fc_strbuf *text, const json_t *value, fc_err *err)
     fc_strbuf dump = {0};
     if (json_is_string(value)) {
         const char *s = json_string_value(value);
+        if (strlen(s) > 24 && strchr(s, '/'))
+            s = fc_path_base(s); /* the end of a path tells */
         return fc_display_text(text, s, (int64_t)strlen(s), err);
     }
     if (json_is_boolean(value))
@@ -145,13 +149,12 @@ static fc_status draw_setting(fc_flow *f, double x, double width, const char *ke
     fc_strbuf text = {0};
     fc_status status;
     FC_TRY_GOTO(fc_display_text(&text, key, (int64_t)strlen(key), err));
-    fc_paragraph(f->cr, x, f->y + 2.8, 116, fc_type_small, 1, false,
-                 fc_strbuf_text(&text));
+    fc_line_cut(f->cr, x, f->y + 10, 90, fc_type_small, fc_strbuf_text(&text));
     fc_strbuf_clear(&text);
     FC_TRY_GOTO(add_value(&text, value, err));
-    fc_paragraph(f->cr, x + 120, f->y + 2.8, width - 120, fc_type_number, 1, false,
-                 fc_strbuf_text(&text));
-    fc_rule(f->cr, x, f->y + 15, width);
+    fc_line_cut(f->cr, x + 92, f->y + 10, width - 92, fc_type_number,
+                fc_strbuf_text(&text));
+    fc_rule(f->cr, x, f->y + 14, width);
 done:
     fc_strbuf_free(&text);
     return status;
@@ -160,8 +163,8 @@ done:
 static fc_status draw_config(fc_flow *f, const fc_report_data *d, const char *command,
                              const char *title, fc_err *err)
 {
-    enum { N_COLUMNS = 2 };
-    const double gap = 24, width = (fc_column - gap) / N_COLUMNS, row = 15;
+    enum { N_COLUMNS = 3 };
+    const double gap = 18, width = (fc_column - gap) / N_COLUMNS, row = 14;
     const char *key;
     json_t *value, *config = json_object_get(fc_report_stage(d, command), "config");
     int column = 0;
@@ -177,13 +180,13 @@ static fc_status draw_config(fc_flow *f, const fc_report_data *d, const char *co
         column = (column + 1) % N_COLUMNS;
         if (column == 0) f->y += row;
     }
-    f->y += (column == 0 ? 0 : row) + 14;
+    f->y += (column == 0 ? 0 : row) + 11;
     return FC_OK;
 }
 
 /* ---- the pages ---- */
 
-static fc_status draw_what(fc_flow *f, const fc_report_data *d, fc_err *err)
+static void draw_what(fc_flow *f, const fc_report_data *d)
 {
     static const struct {
         const char *key, *label;
@@ -191,18 +194,16 @@ static fc_status draw_what(fc_flow *f, const fc_report_data *d, fc_err *err)
                 {"text_hash", "text hash"},
                 {"normalization", "normalisation"},
                 {"facet_version", "Facet version"}};
-    fc_strbuf scratch = {0};
     draw_line(f, "model", d->model[0] ? d->model : "\u2013");
     draw_line(f, "hook", d->hook[0] ? d->hook : "\u2013");
     for (size_t i = 0; i < FC_LEN(rows); i++) {
+        char text[256];
         const char *value = fc_features_run(d->db, rows[i].key);
-        if (value[0]) draw_line(f, rows[i].label, shown(&scratch, value));
+        fc_display_name(text, sizeof text, value);
+        if (value[0]) draw_line(f, rows[i].label, text);
     }
     if (d->n_points == 0) draw_line(f, "curves", "none: the run has no metrics.csv");
-    fc_strbuf_free(&scratch);
     f->y += 10;
-    (void)err;
-    return FC_OK;
 }
 
 fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *d, fc_err *err)
@@ -215,7 +216,7 @@ fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *d, fc_err *err)
     fc_flow_page(&f);
     fc_pdf_outline(pdf, 0, f.y, "How it was made");
     fc_flow_heading(&f, "How it was made");
-    FC_TRY(draw_what(&f, d, err));
+    draw_what(&f, d);
     for (size_t i = 0; i < FC_LEN(stages); i++)
         FC_TRY(draw_stage(&f, d, stages[i][0], stages[i][1], err));
     for (size_t i = 0; i < FC_LEN(stages); i++)

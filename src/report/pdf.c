@@ -15,17 +15,20 @@ struct fc_pdf {
     cairo_surface_t *surface;
     cairo_t *cr;
     fc_strbuf bytes;
-    fc_err write_err; /* of the stream: Cairo only knows that it failed */
+    fc_err write_err; /* of the stream */
     int n_pages, page, parent;
     char footer[256];
 };
 
+/* Keeps nothing in a pass that only counts pages. Never tells Cairo of a failure: 1.16 crashes when
+ * it still has fonts to write. */
 static cairo_status_t take_bytes(void *ctx, const unsigned char *data, unsigned int n)
 {
     fc_pdf *pdf = ctx;
-    return fc_strbuf_add(&pdf->bytes, data, n, &pdf->write_err) == FC_OK
-               ? CAIRO_STATUS_SUCCESS
-               : CAIRO_STATUS_WRITE_ERROR;
+    if (pdf->n_pages > 0 && pdf->write_err.status == FC_OK &&
+        fc_strbuf_add(&pdf->bytes, data, n, &pdf->write_err) != FC_OK)
+        fc_strbuf_free(&pdf->bytes);
+    return CAIRO_STATUS_SUCCESS;
 }
 
 fc_status fc_pdf_new(fc_pdf **out, const char *title, const char *date, int n_pages,
@@ -52,6 +55,7 @@ fc_status fc_pdf_new(fc_pdf **out, const char *title, const char *date, int n_pa
 void fc_pdf_free(fc_pdf *pdf)
 {
     if (!pdf) return;
+    if (pdf->page > 0) cairo_show_page(pdf->cr); /* else Cairo leaks the page's label */
     cairo_destroy(pdf->cr);
     cairo_surface_destroy(pdf->surface);
     fc_strbuf_free(&pdf->bytes);

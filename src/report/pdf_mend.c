@@ -10,8 +10,9 @@
 #include "report/pdf_mend.h"
 
 #include <ctype.h>
+#include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { ENTRY = 20 }; /* bytes of a cross-reference entry */
@@ -27,6 +28,17 @@ static char *find(char *p, const char *end, const char *word)
         p++;
     }
     return NULL;
+}
+
+/* Decimal digits at p, at most 10, after spaces; -1 where there are none. *after may be NULL. */
+static int64_t read_number(char *p, const char *end, char **after)
+{
+    int64_t n = -1;
+    while (p < end && isspace((unsigned char)*p)) p++;
+    for (int i = 0; i < 10 && p < end && isdigit((unsigned char)*p); i++, p++)
+        n = (n < 0 ? 0 : n) * 10 + (*p - '0');
+    if (after != NULL) *after = p;
+    return n;
 }
 
 /* ---- images ---- */
@@ -75,11 +87,11 @@ static void mend_images(char *p, char *end)
 
 /* ---- cross references ---- */
 
-static void mend_object(char *bytes, int64_t n, char *entry, long i)
+static void mend_object(char *bytes, int64_t n, char *entry, int64_t i)
 {
     char head[32];
-    const long at = strtol(entry, NULL, 10);
-    const int n_head = snprintf(head, sizeof head, "%ld 0 obj", i);
+    const int64_t at = read_number(entry, bytes + n, NULL);
+    const int n_head = snprintf(head, sizeof head, "%" PRId64 " 0 obj", i);
     if (entry[17] != 'n' || at < 0) return;
     if (at + n_head <= n && memcmp(bytes + at, head, (size_t)n_head) == 0)
         mend_images(bytes + at, bytes + n);
@@ -92,11 +104,11 @@ static void mend_objects(char *bytes, int64_t n)
     char *start = NULL, *p, *end = bytes + n;
     for (p = n > 1024 ? end - 1024 : bytes; (p = find(p, end, "startxref")) != NULL; p++)
         start = p;
-    const long at = start != NULL ? strtol(start + 9, NULL, 10) : -1;
+    const int64_t at = start != NULL ? read_number(start + 9, end, NULL) : -1;
     if (at <= 0 || at + 10 > n || memcmp(bytes + at, "xref\n0 ", 7) != 0) return;
-    const long n_entries = strtol(bytes + at + 7, &p, 10);
+    const int64_t n_entries = read_number(bytes + at + 7, end, &p);
     p++; /* line end */
-    for (long i = 1; i < n_entries && end - p >= ENTRY * (i + 1); i++)
+    for (int64_t i = 1; i < n_entries && end - p >= ENTRY * (i + 1); i++)
         mend_object(bytes, n, p + ENTRY * i, i);
 }
 

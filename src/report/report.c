@@ -85,5 +85,6 @@ fc_status fc_report(const fc_report_config *config, const char *run_dir,
 done:
     fc_free(page_of);
     fc_report_unload(&data);
+    fc_fonts_release();
     return status;
 }

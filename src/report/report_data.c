@@ -229,23 +229,6 @@ static fc_status load_features(fc_report_data *d, fc_err *err)
                          err);
 }
 
-/* A name from the database as text that can be shown, cut to size between two characters. */
-static fc_status copy_name(char *out, size_t size, const char *name, fc_err *err)
-{
-    fc_strbuf text = {0};
-    fc_status status = fc_display_text(&text, name, (int64_t)strlen(name), err);
-    if (status == FC_OK) {
-        const char *from = fc_strbuf_text(&text);
-        size_t n = strlen(from);
-        if (n >= size)
-            for (n = size - 1; n > 0 && ((unsigned char)from[n] & 0xc0) == 0x80;) n--;
-        memcpy(out, from, n);
-        out[n] = 0;
-    }
-    fc_strbuf_free(&text);
-    return status;
-}
-
 /* SOURCE_DATE_EPOCH, or when the study was begun: never the time of day. */
 static void set_date(fc_report_data *d)
 {
@@ -281,9 +264,9 @@ static fc_status load(fc_report_data *d, const fc_report_config *config, fc_err 
     FC_TRY(load_metrics(d, err));
     FC_TRY(load_json(&d->manifest, d->run_dir, "manifest.json", err));
     FC_TRY(load_collected(d, err));
-    FC_TRY(copy_name(d->hook, sizeof d->hook, fc_features_run(d->db, "hook"), err));
-    FC_TRY(copy_name(d->model, sizeof d->model,
-                     fc_path_base(fc_features_run(d->db, "model")), err));
+    fc_display_name(d->hook, sizeof d->hook, fc_features_run(d->db, "hook"));
+    fc_display_name(d->model, sizeof d->model,
+                    fc_path_base(fc_features_run(d->db, "model")));
     set_date(d);
     return config->features[0] ? choose_listed(d, config->features, err)
                                : choose_top(d, config->top, err);

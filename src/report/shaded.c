@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-static const double above = 0.93, below = 0.27, radius = 1.6;
+static const double above = 0.93, below = 0.27, radius = 1.6, narrowest = 3.6;
 static const uint32_t steps[] = {0xffffff, 0xfeebcf, 0xfdc98b,
                                  0xfc9553, 0xe2492f, 0xa50f15};
 static const double white_text_from = 0.75;
@@ -131,8 +131,9 @@ static void draw_box(cairo_t *cr, PangoLayoutLine *line, double x, double baseli
     for (int i = 0; i < n; i++) {
         const double x0 = x + (double)range[2 * i] / PANGO_SCALE,
                      x1 = x + (double)range[2 * i + 1] / PANGO_SCALE;
+        const double pad = fmax(0.4, (narrowest - (x1 - x0)) / 2); /* a full stop, too */
         if (x1 - x0 < 0.01) continue;
-        rounded(cr, x0 - 0.4, baseline - above * size, x1 - x0 + 0.8,
+        rounded(cr, x0 - pad, baseline - above * size, x1 - x0 + 2 * pad,
                 (above + below) * size);
         cairo_set_source_rgb(cr, color.r, color.g, color.b);
         cairo_fill_preserve(cr);

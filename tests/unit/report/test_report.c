@@ -1,0 +1,533 @@
+/* test_report.c - the whole report of small run folders: what is in it, the same bytes each time,
+ * hostile text, empty runs, and nothing left behind by a failure.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "report/report.h"
+#include "study/features_out_internal.h"
+
+#ifdef __SANITIZE_ADDRESS__
+/* Fontconfig keeps 288 bytes of its configuration for good. */
+const char *__lsan_default_suppressions(void); /* NOLINT(bugprone-reserved-identifier) */
+const char *__lsan_default_suppressions(void)  /* NOLINT(bugprone-reserved-identifier) */
+{
+    return "leak:libfontconfig\n";
+}
+#endif
+
+static char dir[FC_PATH_MAX];
+
+static int make_dir(void **state)
+{
+    (void)state;
+    fc_test_dir_make(dir);
+    return unsetenv("SOURCE_DATE_EPOCH");
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    fc_test_dir_remove(dir);
+    return 0;
+}
+
+/* --- run folders ------------------------------------------------------------------------ */
+
+enum { WINDOW = 7, PEAK = 3, MAX_TEXTS = 32 };
+
+typedef struct text {
+    const char *bytes;
+    int64_t n; /* 0: up to the zero */
+} text;
+
+typedef struct spec {
+    int64_t n_features, n_live; /* the first n_live are alive */
+    int64_t n_contexts;
+    const text *token;
+    int64_t n_tokens;
+    const char *title;
+} spec;
+
+static const text plain[] = {{" the", 0}, {" treaty", 0}, {" of", 0}, {" January", 0},
+                             {" was", 0}, {" signed", 0}, {".", 0},   {"\n", 0}};
+static const spec small = {4, 2, 3, plain, FC_LEN(plain), "Treaty"};
+
+static fc_status put_contexts(fc_features_out *out, const spec *s, int64_t feature,
+                              fc_err *err)
+{
+    const float activations[WINDOW] = {0, 0.2f, 0, 2, 0.5f, 0, 0};
+    for (int64_t i = 0; i < s->n_contexts; i++) {
+        int32_t ids[WINDOW];
+        for (int k = 0; k < WINDOW; k++)
+            ids[k] = (int32_t)((k + i + feature) % s->n_tokens);
+        const fc_example_row row = {.feature = feature,
+                                    .kind = i % 6,
+                                    .rank = i + 1,
+                                    .value = 2.0 / (double)(i + 1),
+                                    .row = i,
+                                    .doc = 1,
+                                    .position = i,
+                                    .n = WINDOW,
+                                    .peak = PEAK,
+                                    .token_ids = ids,
+                                    .activations = activations};
+        FC_TRY(fc_features_put_example(out, &row, err));
+    }
+    return FC_OK;
+}
+
+static fc_status put_feature(fc_features_out *out, const spec *s, int64_t i, fc_err *err)
+{
+    int64_t hist[FC_HISTOGRAM_BINS] = {40, 20, 10};
+    const bool is_live = i < s->n_live;
+    const fc_feature_row row = {.feature = {.id = i,
+                                            .max = is_live ? 2.0 + (double)i : 0,
+                                            .mean_active = is_live ? 0.5 : 0,
+                                            .frequency = is_live ? 0.01 : 0,
+                                            .n_active = is_live ? 70 : 0,
+                                            .is_dead = !is_live},
+                                .hist = is_live ? hist : NULL};
+    FC_TRY(fc_features_put_feature(out, &row, err));
+    if (!is_live) return FC_OK;
+    FC_TRY(put_contexts(out, s, i, err));
+    if (s->n_contexts == 0) return FC_OK;
+    for (int64_t t = 0; t < s->n_tokens && t < 10; t++) {
+        const fc_share_row share = {.feature = i,
+                                    .rank = t + 1,
+                                    .token = (t + i) % s->n_tokens,
+                                    .n = 70 - t,
+                                    .share = 0.5 / (double)(t + 1)};
+        FC_TRY(fc_features_put_share(out, &share, err));
+    }
+    return FC_OK;
+}
+
+static fc_status put_rows(fc_features_out *out, const spec *s, fc_err *err)
+{
+    FC_TRY(fc_features_put_text(out, "hook", "model.layers.1.mlp.down_proj", err));
+    FC_TRY(fc_features_put_text(out, "model", "/models/tiny", err));
+    FC_TRY(fc_features_put_integer(out, "d_sae", s->n_features, err));
+    FC_TRY(fc_features_put_integer(out, "n_rows", 7000, err));
+    FC_TRY(fc_features_put_real(out, "l0", 1.5, err));
+    FC_TRY(fc_features_put_real(out, "mse", 0.001, err));
+    FC_TRY(fc_features_put_real(out, "explained_variance", 0.87, err));
+    for (int64_t i = 0; i < s->n_features; i++) FC_TRY(put_feature(out, s, i, err));
+    const fc_document_row document = {.id = 1, .title = s->title, .source = "a.txt"};
+    FC_TRY(fc_features_put_document(out, &document, err));
+    FC_TRY(fc_features_put_l0(out, 0, 10, err));
+    FC_TRY(fc_features_put_l0(out, 1, 20, err));
+    for (int64_t t = 0; t < s->n_tokens; t++) {
+        const text *token = &s->token[t];
+        FC_TRY(fc_features_put_token(
+            out, t, "piece", token->bytes,
+            token->n > 0 ? token->n : (int64_t)strlen(token->bytes), err));
+    }
+    return FC_OK;
+}
+
+static void make_run(const spec *s)
+{
+    char path[FC_PATH_MAX];
+    fc_features_out *out = NULL;
+    fc_err err;
+    fc_test_path(path, dir, "features.db");
+    fc_assert_ok(fc_features_create(&out, path, &err), &err);
+    fc_assert_ok(put_rows(out, s, &err), &err);
+    fc_assert_ok(fc_features_commit(out, &err), &err);
+    fc_features_discard(out);
+}
+
+static void add_file(const char *name, const char *content)
+{
+    char path[FC_PATH_MAX];
+    fc_test_path(path, dir, name);
+    fc_test_write(path, content, strlen(content));
+}
+
+static void add_metrics(void)
+{
+    add_file("metrics.csv", "step,epoch,total,mse,l1,l0,dead,lr\n"
+                            "100,0.1,0.5,0.4,10,50,0,0.001\r\n"
+                            "200,0.2,0.3,,nan,20,1,0.002\n"
+                            "300,0.3,0.2,0.1,1,10,2,0.001");
+}
+
+static void add_manifest(void)
+{
+    add_file(
+        "manifest.json",
+        "{\"facet\": \"0.1.0\", \"commands\": [{\"command\": \"study\", \"started\": "
+        "\"2026-01-02T03:04:05Z\", \"seconds\": 4000, \"threads\": 2, \"inputs\": "
+        "[{\"path\": \"a/sae_weights.safetensors\", \"bytes\": 12345, \"xxh3\": "
+        "\"00ff\"}], \"config\": {\"contexts\": 20, \"precision\": \"auto\"}, "
+        "\"result\": {\"rows\": 7000, \"mse\": 0.25}}]}");
+}
+
+/* --- the report as text ----------------------------------------------------------------- */
+
+static fc_report_result make_report(const char *features, int64_t top)
+{
+    fc_report_config config;
+    fc_report_result result;
+    fc_err err;
+    fc_report_defaults(&config);
+    config.top = top;
+    snprintf(config.features, sizeof config.features, "%s", features);
+    fc_assert_ok(fc_report(&config, dir, &result, &err), &err);
+    return result;
+}
+
+static bool has_tool(const char *name)
+{
+    char command[64];
+    snprintf(command, sizeof command, "command -v %s >/dev/null 2>&1", name);
+    return system(command) == 0; /* NOLINT(cert-env33-c) */
+}
+
+/* No error and no warning; where qpdf is not installed nothing is checked. */
+static void assert_sound(void)
+{
+    char command[FC_PATH_MAX + 64];
+    if (!has_tool("qpdf")) return;
+    snprintf(command, sizeof command, "qpdf --check '%s/report.pdf' >/dev/null 2>&1",
+             dir);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+}
+
+/* The text of all pages; NULL where pdftotext is not installed. free() it. */
+static char *read_text(void)
+{
+    char command[2 * FC_PATH_MAX + 64], path[FC_PATH_MAX];
+    size_t n;
+    if (!has_tool("pdftotext")) return NULL;
+    fc_test_path(path, dir, "text");
+    snprintf(command, sizeof command,
+             "pdftotext -layout '%s/report.pdf' '%s' 2>/dev/null", dir, path);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+    return fc_test_read(path, &n);
+}
+
+static void assert_text(const char *const *words)
+{
+    char *all = read_text();
+    for (int i = 0; all != NULL && words[i] != NULL; i++)
+        if (strstr(all, words[i]) == NULL) fail_msg("'%s' is not on any page", words[i]);
+    free(all);
+}
+
+/* --- tests ------------------------------------------------------------------------------ */
+
+static void a_report_shows_numbers_method_cards_and_index(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"Features of layers.1.mlp.down_proj",
+                                        "87",
+                                        "Worth a look",
+                                        "How it was made",
+                                        "sae_weights.safetensors",
+                                        "12,345",
+                                        "00ff",
+                                        "66 min 40 s",
+                                        "Total loss",
+                                        "Feature 0",
+                                        "Feature 1",
+                                        "January",
+                                        "Treaty",
+                                        "Strongest contexts",
+                                        "Index of features",
+                                        NULL};
+    make_run(&small);
+    add_metrics();
+    add_manifest();
+    const fc_report_result result = make_report("", 100);
+    assert_int_equal(result.n_cards, 2);
+    assert_int_equal(result.n_pages, 7);
+    assert_sound();
+    assert_text(words);
+}
+
+static void every_figure_is_saved_as_png_svg_and_csv(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"loss",         "sparsity-curves",    "l0",
+                                        "frequency",    "frequency-strength", "strengths",
+                                        "strength-map", "strength-bars"};
+    static const char *const kinds[] = {"png", "svg", "csv"};
+    char figures[FC_PATH_MAX];
+    make_run(&small);
+    add_metrics();
+    make_report("", 100);
+    for (size_t i = 0; i < FC_LEN(names); i++)
+        for (size_t k = 0; k < FC_LEN(kinds); k++) {
+            char name[64], path[FC_PATH_MAX];
+            snprintf(name, sizeof name, "figures/%s.%s", names[i], kinds[k]);
+            fc_test_path(path, dir, name);
+            if (fc_file_size(path) <= 10) fail_msg("%s is missing or empty", name);
+        }
+    fc_test_path(figures, dir, "figures");
+    assert_int_equal(fc_test_count_entries(figures), 24);
+}
+
+static void the_same_run_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    size_t n_a, n_b;
+    make_run(&small);
+    add_manifest();
+    const fc_report_result result = make_report("", 100);
+    char *a = fc_test_read(result.pdf, &n_a);
+    make_report("", 100);
+    char *b = fc_test_read(result.pdf, &n_b);
+    assert_int_equal(n_a, n_b);
+    assert_memory_equal(a, b, n_a);
+    free(a);
+    free(b);
+}
+
+static bool has_bytes(const char *data, size_t n, const char *word)
+{
+    for (size_t i = 0; i + strlen(word) <= n; i++)
+        if (memcmp(data + i, word, strlen(word)) == 0) return true;
+    return false;
+}
+
+static void the_date_is_that_of_the_study_or_of_the_environment(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *epoch, *date;
+    } cases[] = {{NULL, "/CreationDate(D:20260102030405)"},
+                 {"86400", "/CreationDate(D:19700102000000)"},
+                 {"soon", "/CreationDate(D:20260102030405)"},
+                 {"", "/ModDate(D:20260102030405)"}};
+    make_run(&small);
+    add_manifest();
+    for (size_t i = 0; i < FC_LEN(cases); i++) {
+        size_t n;
+        if (cases[i].epoch != NULL) setenv("SOURCE_DATE_EPOCH", cases[i].epoch, 1);
+        char *pdf = fc_test_read(make_report("", 1).pdf, &n);
+        if (!has_bytes(pdf, n, cases[i].date)) fail_msg("no %s", cases[i].date);
+        free(pdf);
+    }
+}
+
+static void hostile_text_is_shown_and_breaks_nothing(void **state)
+{
+    (void)state;
+    static char large[10000];
+    memset(large, 'w', sizeof large);
+    const text hostile[] = {{"<script>alert(1)</script>", 0},
+                            {" a\0b", 4},
+                            {"\xff\xfe\x80", 3},
+                            {"\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", 0},
+                            {" \u202eevil\u2066", 0},
+                            {"\u2028\u2029\r\n\t", 0},
+                            {large, sizeof large},
+                            {"\xf0\x9f\x9a", 3},
+                            {"\x80", 1},
+                            {"\xe6\x9d\xb1\xe4\xba\xac\xe3\x81\xaf", 0},
+                            {"&amp;<b>%s%n", 0},
+                            {" ", 1}};
+    static const char *const words[] = {"<script>alert(1)</script>", "%s%n", "</title>",
+                                        NULL};
+    const spec s = {12, 12, 12, hostile, FC_LEN(hostile), "</title>\xff\n\u202e"};
+    make_run(&s);
+    assert_int_equal(make_report("", 100).n_cards, 12);
+    assert_sound();
+    assert_text(words);
+}
+
+static void runs_with_little_in_them_have_a_report(void **state)
+{
+    (void)state;
+    static const struct {
+        spec spec;
+        int64_t n_cards;
+    } cases[] = {{{3, 0, 0, plain, 1, "none live"}, 0},
+                 {{1, 1, 3, plain, 1, "one feature"}, 1},
+                 {{1, 0, 0, plain, 1, "one dead feature"}, 0},
+                 {{2, 2, 0, plain, 1, "no contexts"}, 2},
+                 {{2, 2, 40, plain, 1, "many contexts"}, 2}};
+    for (size_t i = 0; i < FC_LEN(cases); i++) {
+        make_run(&cases[i].spec);
+        assert_int_equal(make_report("", 100).n_cards, cases[i].n_cards);
+        assert_sound();
+    }
+}
+
+static void chosen_features_and_highlights_have_cards(void **state)
+{
+    (void)state;
+    fc_report_config config;
+    fc_report_result result;
+    fc_err err;
+    const spec s = {9, 8, 3, plain, FC_LEN(plain), "many"};
+    make_run(&s);
+    assert_int_equal(make_report("5,0,7", 1).n_cards, 3);
+    assert_int_equal(make_report("", 0).n_cards, 8);
+    assert_in_range(make_report("", 1).n_cards, 3, 4); /* three of them are highlights */
+    fc_report_defaults(&config);
+    static const char *const lists[] = {"9", "-1", "x", "1,,2", "1 2", "8"};
+    for (size_t i = 0; i < FC_LEN(lists); i++) {
+        snprintf(config.features, sizeof config.features, "%s", lists[i]);
+        fc_assert_fails(fc_report(&config, dir, &result, &err), &err, FC_USAGE,
+                        "--features");
+    }
+}
+
+static void a_run_that_cannot_be_read_is_refused(void **state)
+{
+    (void)state;
+    fc_report_config config;
+    fc_report_result result;
+    fc_err err;
+    fc_report_defaults(&config);
+    fc_assert_fails(fc_report(&config, dir, &result, &err), &err, FC_IO, "features.db",
+                    "facet study");
+    make_run(&small);
+    add_file("metrics.csv", "step,epoch,total\n1,2,3\n");
+    fc_assert_fails(fc_report(&config, dir, &result, &err), &err, FC_FORMAT,
+                    "metrics.csv", "'mse'");
+    add_file("metrics.csv", "");
+    fc_assert_ok(fc_report(&config, dir, &result, &err), &err);
+    add_file("manifest.json", "{");
+    fc_assert_fails(fc_report(&config, dir, &result, &err), &err, FC_FORMAT,
+                    "manifest.json");
+}
+
+static void odd_manifests_are_shown_as_far_as_they_go(void **state)
+{
+    (void)state;
+    static const char *const manifests[] = {
+        "[]", "{\"commands\": 7}", "{\"commands\": [1, {\"command\": \"study\"}]}",
+        "{\"commands\": [{\"command\": \"train\", \"started\": 5, \"seconds\": \"x\", "
+        "\"inputs\": {\"a\": 1}, \"config\": [1], \"result\": \"no\"}]}",
+        "{\"commands\": [{\"command\": \"study\", \"started\": \"20 letters, no date!\", "
+        "\"seconds\": -1e300, \"config\": {\"a\\u202e\": null, \"b\": [1, {}]}}]}"};
+    make_run(&small);
+    for (size_t i = 0; i < FC_LEN(manifests); i++) {
+        add_file("manifest.json", manifests[i]);
+        make_report("", 1);
+        assert_sound();
+    }
+}
+
+/* --- faults ----------------------------------------------------------------------------- */
+
+static fc_status report_once(void *ctx, fc_err *err)
+{
+    fc_report_config config;
+    fc_report_result result;
+    (void)ctx;
+    fc_report_defaults(&config);
+    config.top = 1;
+    return fc_report(&config, dir, &result, err);
+}
+
+/* Only whole files: no temporary one, here or among the figures. */
+static void check_nothing_partial(void *ctx)
+{
+    static const char *const folders[] = {"", "figures"};
+    (void)ctx;
+    for (size_t f = 0; f < FC_LEN(folders); f++) {
+        char path[FC_PATH_MAX];
+        fc_names names = {0};
+        fc_err err;
+        fc_test_path(path, dir, folders[f]);
+        if (!fc_path_is_dir(path)) continue;
+        fc_assert_ok(fc_dir_list(&names, path, &err), &err);
+        for (int64_t i = 0; i < names.n; i++)
+            if (strstr(names.name[i], ".tmp")) fail_msg("%s is left", names.name[i]);
+        fc_names_free(&names);
+    }
+}
+
+static const spec tiny = {2, 1, 1, plain, 1, "tiny"};
+
+static void a_failed_write_leaves_nothing_partial(void **state)
+{
+    (void)state;
+    make_run(&tiny);
+    assert_true(fc_test_sweep_write(report_once, check_nothing_partial, NULL) >= 16);
+}
+
+/* Every 13th allocation only: a report takes a tenth of a second. */
+static void a_failed_allocation_leaves_nothing_partial(void **state)
+{
+    (void)state;
+    fc_status status = FC_NOMEM;
+    int64_t n_faults = 0;
+    make_run(&tiny);
+    for (int64_t n = 1; status != FC_OK; n += 13, n_faults++) {
+        fc_err err = {0};
+        fc_alloc_fail_at(n);
+        status = report_once(NULL, &err);
+        fc_alloc_fail_at(0);
+        if (status != FC_OK && status != FC_NOMEM)
+            fail_msg("fault %d: %s", (int)n, err.text);
+        check_nothing_partial(NULL);
+    }
+    assert_true(n_faults > 10);
+}
+
+static int64_t n_warnings;
+
+static void count_warning(void *ctx, fc_log_level level, const char *message)
+{
+    (void)ctx;
+    n_warnings += level == FC_LOG_WARN && strstr(message, "Inter") != NULL;
+}
+
+/* In a process of its own, since fontconfig reads its configuration once. */
+static void a_missing_font_is_told_once_and_no_font_is_an_error(void **state)
+{
+    (void)state;
+    fc_report_config config;
+    fc_report_result result;
+    fc_err err;
+    make_run(&tiny);
+    fc_log_set_sink((fc_log_sink){.message = count_warning});
+    fc_report_defaults(&config);
+    const fc_status status = fc_report(&config, dir, &result, &err);
+    fc_log_set_sink((fc_log_sink){0});
+    const char *expected = getenv("FACET_TEST_FONTS");
+    if (expected != NULL && strcmp(expected, "none") == 0) {
+        fc_assert_fails(status, &err, FC_IO, "no font is installed");
+        return;
+    }
+    fc_assert_ok(status, &err);
+    assert_in_range(n_warnings, 0, 1);
+    if (expected != NULL) assert_int_equal(n_warnings, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest fonts[] = {cmocka_unit_test_setup_teardown(
+        a_missing_font_is_told_once_and_no_font_is_an_error, make_dir, remove_dir)};
+    if (getenv("FACET_TEST_FONTS") != NULL)
+        return cmocka_run_group_tests_name("fonts", fonts, NULL, NULL);
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
+    const struct CMUnitTest tests[] = {
+        TEST(a_report_shows_numbers_method_cards_and_index),
+        TEST(every_figure_is_saved_as_png_svg_and_csv),
+        TEST(the_same_run_gives_the_same_bytes),
+        TEST(the_date_is_that_of_the_study_or_of_the_environment),
+        TEST(hostile_text_is_shown_and_breaks_nothing),
+        TEST(runs_with_little_in_them_have_a_report),
+        TEST(chosen_features_and_highlights_have_cards),
+        TEST(a_run_that_cannot_be_read_is_refused),
+        TEST(odd_manifests_are_shown_as_far_as_they_go),
+        TEST(a_failed_write_leaves_nothing_partial),
+        TEST(a_failed_allocation_leaves_nothing_partial),
+        TEST(a_missing_font_is_told_once_and_no_font_is_an_error),
+    };
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
