@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "model/model.h"
+#include "sae/arch.h"
 #include "study/study_pass_internal.h"
 #include "study/study_write_internal.h"
 
@@ -81,6 +82,12 @@ static fc_status check_job(const fc_study_job *job, fc_err *err)
                        "the activations have %" PRId64
                        " dimensions, but the SAE expects %" PRId64,
                        info->d, sae->d_in);
+    if (fc_arch_find(sae->arch) != &fc_arch_standard)
+        return fc_fail(
+            err, FC_MISMATCH,
+            "the SAE's architecture is '%s', expected 'standard': its features are "
+            "encoded in parts",
+            sae->arch);
     if (job->n_rows < 1 || job->n_rows >= UINT32_MAX)
         return fc_fail(err, FC_USAGE,
                        "the activation store has %" PRId64

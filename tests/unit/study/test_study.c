@@ -338,7 +338,7 @@ static void check_examples(fc_features_db *db, int64_t i, const float *f,
     int64_t n;
     fc_err err;
     fc_assert_ok(fc_features_contexts(db, i, &c, &n, &err), &err);
-    double before = INFINITY;
+    double before = (double)INFINITY;
     for (int64_t k = 0; k < n; k++) {
         const fc_row row = random_row[c[k].row];
         assert_true(c[k].value == (double)f[c[k].row]);
@@ -603,6 +603,10 @@ static void what_does_not_fit_is_refused(void **state)
                     "5");
     fc_sae_free(sae);
     sae = planted_sae(D);
+    snprintf(sae->arch, sizeof sae->arch, "topk");
+    fc_assert_fails(study(&config, sae, NULL, &result, &err), &err, FC_MISMATCH, "topk",
+                    "standard");
+    snprintf(sae->arch, sizeof sae->arch, "standard");
     const struct {
         size_t offset;
         int64_t value;
