@@ -164,7 +164,8 @@ static fc_status draw_config(fc_flow *f, const fc_report_data *d, const char *co
                              const char *title, fc_err *err)
 {
     enum { N_COLUMNS = 3 };
-    const double gap = 18, width = (fc_column - gap) / N_COLUMNS, row = 14;
+    const double gap = 18, width = (fc_column - gap * (N_COLUMNS - 1)) / N_COLUMNS,
+                 row = 14;
     const char *key;
     json_t *value, *config = json_object_get(fc_report_stage(d, command), "config");
     int column = 0;

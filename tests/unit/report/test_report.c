@@ -8,148 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "base/log.h"
 #include "report/report.h"
-#include "study/features_out_internal.h"
+#include "report_run.h"
 
-#ifdef __SANITIZE_ADDRESS__
-/* Fontconfig keeps 288 bytes of its configuration for good. */
-const char *__lsan_default_suppressions(void); /* NOLINT(bugprone-reserved-identifier) */
-const char *__lsan_default_suppressions(void)  /* NOLINT(bugprone-reserved-identifier) */
-{
-    return "leak:libfontconfig\n";
-}
-#endif
-
-static char dir[FC_PATH_MAX];
-
-static int make_dir(void **state)
-{
-    (void)state;
-    fc_test_dir_make(dir);
-    return unsetenv("SOURCE_DATE_EPOCH");
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    fc_test_dir_remove(dir);
-    return 0;
-}
-
-/* --- run folders ------------------------------------------------------------------------ */
-
-enum { WINDOW = 7, PEAK = 3, MAX_TEXTS = 32 };
-
-typedef struct text {
-    const char *bytes;
-    int64_t n; /* 0: up to the zero */
-} text;
-
-typedef struct spec {
-    int64_t n_features, n_live; /* the first n_live are alive */
-    int64_t n_contexts;
-    const text *token;
-    int64_t n_tokens;
-    const char *title;
-} spec;
-
-static const text plain[] = {{" the", 0}, {" treaty", 0}, {" of", 0}, {" January", 0},
-                             {" was", 0}, {" signed", 0}, {".", 0},   {"\n", 0}};
 static const spec small = {4, 2, 3, plain, FC_LEN(plain), "Treaty"};
-
-static fc_status put_contexts(fc_features_out *out, const spec *s, int64_t feature,
-                              fc_err *err)
-{
-    const float activations[WINDOW] = {0, 0.2f, 0, 2, 0.5f, 0, 0};
-    for (int64_t i = 0; i < s->n_contexts; i++) {
-        int32_t ids[WINDOW];
-        for (int k = 0; k < WINDOW; k++)
-            ids[k] = (int32_t)((k + i + feature) % s->n_tokens);
-        const fc_example_row row = {.feature = feature,
-                                    .kind = i % 6,
-                                    .rank = i + 1,
-                                    .value = 2.0 / (double)(i + 1),
-                                    .row = i,
-                                    .doc = 1,
-                                    .position = i,
-                                    .n = WINDOW,
-                                    .peak = PEAK,
-                                    .token_ids = ids,
-                                    .activations = activations};
-        FC_TRY(fc_features_put_example(out, &row, err));
-    }
-    return FC_OK;
-}
-
-static fc_status put_feature(fc_features_out *out, const spec *s, int64_t i, fc_err *err)
-{
-    int64_t hist[FC_HISTOGRAM_BINS] = {40, 20, 10};
-    const bool is_live = i < s->n_live;
-    const fc_feature_row row = {.feature = {.id = i,
-                                            .max = is_live ? 2.0 + (double)i : 0,
-                                            .mean_active = is_live ? 0.5 : 0,
-                                            .frequency = is_live ? 0.01 : 0,
-                                            .n_active = is_live ? 70 : 0,
-                                            .is_dead = !is_live},
-                                .hist = is_live ? hist : NULL};
-    FC_TRY(fc_features_put_feature(out, &row, err));
-    if (!is_live) return FC_OK;
-    FC_TRY(put_contexts(out, s, i, err));
-    if (s->n_contexts == 0) return FC_OK;
-    for (int64_t t = 0; t < s->n_tokens && t < 10; t++) {
-        const fc_share_row share = {.feature = i,
-                                    .rank = t + 1,
-                                    .token = (t + i) % s->n_tokens,
-                                    .n = 70 - t,
-                                    .share = 0.5 / (double)(t + 1)};
-        FC_TRY(fc_features_put_share(out, &share, err));
-    }
-    return FC_OK;
-}
-
-static fc_status put_rows(fc_features_out *out, const spec *s, fc_err *err)
-{
-    FC_TRY(fc_features_put_text(out, "hook", "model.layers.1.mlp.down_proj", err));
-    FC_TRY(fc_features_put_text(out, "model", "/models/tiny", err));
-    FC_TRY(fc_features_put_integer(out, "d_sae", s->n_features, err));
-    FC_TRY(fc_features_put_integer(out, "n_rows", 7000, err));
-    FC_TRY(fc_features_put_real(out, "l0", 1.5, err));
-    FC_TRY(fc_features_put_real(out, "mse", 0.001, err));
-    FC_TRY(fc_features_put_real(out, "explained_variance", 0.87, err));
-    for (int64_t i = 0; i < s->n_features; i++) FC_TRY(put_feature(out, s, i, err));
-    const fc_document_row document = {.id = 1, .title = s->title, .source = "a.txt"};
-    FC_TRY(fc_features_put_document(out, &document, err));
-    FC_TRY(fc_features_put_l0(out, 0, 10, err));
-    FC_TRY(fc_features_put_l0(out, 1, 20, err));
-    for (int64_t t = 0; t < s->n_tokens; t++) {
-        const text *token = &s->token[t];
-        FC_TRY(fc_features_put_token(
-            out, t, "piece", token->bytes,
-            token->n > 0 ? token->n : (int64_t)strlen(token->bytes), err));
-    }
-    return FC_OK;
-}
-
-static void make_run(const spec *s)
-{
-    char path[FC_PATH_MAX];
-    fc_features_out *out = NULL;
-    fc_err err;
-    fc_test_path(path, dir, "features.db");
-    fc_assert_ok(fc_features_create(&out, path, &err), &err);
-    fc_assert_ok(put_rows(out, s, &err), &err);
-    fc_assert_ok(fc_features_commit(out, &err), &err);
-    fc_features_discard(out);
-}
-
-static void add_file(const char *name, const char *content)
-{
-    char path[FC_PATH_MAX];
-    fc_test_path(path, dir, name);
-    fc_test_write(path, content, strlen(content));
-}
 
 static void add_metrics(void)
 {
@@ -419,100 +281,8 @@ static void odd_manifests_are_shown_as_far_as_they_go(void **state)
     }
 }
 
-/* --- faults ----------------------------------------------------------------------------- */
-
-static fc_status report_once(void *ctx, fc_err *err)
-{
-    fc_report_config config;
-    fc_report_result result;
-    (void)ctx;
-    fc_report_defaults(&config);
-    config.top = 1;
-    return fc_report(&config, dir, &result, err);
-}
-
-/* Only whole files: no temporary one, here or among the figures. */
-static void check_nothing_partial(void *ctx)
-{
-    static const char *const folders[] = {"", "figures"};
-    (void)ctx;
-    for (size_t f = 0; f < FC_LEN(folders); f++) {
-        char path[FC_PATH_MAX];
-        fc_names names = {0};
-        fc_err err;
-        fc_test_path(path, dir, folders[f]);
-        if (!fc_path_is_dir(path)) continue;
-        fc_assert_ok(fc_dir_list(&names, path, &err), &err);
-        for (int64_t i = 0; i < names.n; i++)
-            if (strstr(names.name[i], ".tmp")) fail_msg("%s is left", names.name[i]);
-        fc_names_free(&names);
-    }
-}
-
-static const spec tiny = {2, 1, 1, plain, 1, "tiny"};
-
-static void a_failed_write_leaves_nothing_partial(void **state)
-{
-    (void)state;
-    make_run(&tiny);
-    assert_true(fc_test_sweep_write(report_once, check_nothing_partial, NULL) >= 16);
-}
-
-/* Every 13th allocation only: a report takes a tenth of a second. */
-static void a_failed_allocation_leaves_nothing_partial(void **state)
-{
-    (void)state;
-    fc_status status = FC_NOMEM;
-    int64_t n_faults = 0;
-    make_run(&tiny);
-    for (int64_t n = 1; status != FC_OK; n += 13, n_faults++) {
-        fc_err err = {0};
-        fc_alloc_fail_at(n);
-        status = report_once(NULL, &err);
-        fc_alloc_fail_at(0);
-        if (status != FC_OK && status != FC_NOMEM)
-            fail_msg("fault %d: %s", (int)n, err.text);
-        check_nothing_partial(NULL);
-    }
-    assert_true(n_faults > 10);
-}
-
-static int64_t n_warnings;
-
-static void count_warning(void *ctx, fc_log_level level, const char *message)
-{
-    (void)ctx;
-    n_warnings += level == FC_LOG_WARN && strstr(message, "Inter") != NULL;
-}
-
-/* In a process of its own, since fontconfig reads its configuration once. */
-static void a_missing_font_is_told_once_and_no_font_is_an_error(void **state)
-{
-    (void)state;
-    fc_report_config config;
-    fc_report_result result;
-    fc_err err;
-    make_run(&tiny);
-    fc_log_set_sink((fc_log_sink){.message = count_warning});
-    fc_report_defaults(&config);
-    const fc_status status = fc_report(&config, dir, &result, &err);
-    fc_log_set_sink((fc_log_sink){0});
-    const char *expected = getenv("FACET_TEST_FONTS");
-    if (expected != NULL && strcmp(expected, "none") == 0) {
-        fc_assert_fails(status, &err, FC_IO, "no font is installed");
-        return;
-    }
-    fc_assert_ok(status, &err);
-    assert_in_range(n_warnings, 0, 1);
-    if (expected != NULL) assert_int_equal(n_warnings, 1);
-}
-
 int main(void)
 {
-    const struct CMUnitTest fonts[] = {cmocka_unit_test_setup_teardown(
-        a_missing_font_is_told_once_and_no_font_is_an_error, make_dir, remove_dir)};
-    if (getenv("FACET_TEST_FONTS") != NULL)
-        return cmocka_run_group_tests_name("fonts", fonts, NULL, NULL);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
     const struct CMUnitTest tests[] = {
         TEST(a_report_shows_numbers_method_cards_and_index),
@@ -524,9 +294,6 @@ int main(void)
         TEST(chosen_features_and_highlights_have_cards),
         TEST(a_run_that_cannot_be_read_is_refused),
         TEST(odd_manifests_are_shown_as_far_as_they_go),
-        TEST(a_failed_write_leaves_nothing_partial),
-        TEST(a_failed_allocation_leaves_nothing_partial),
-        TEST(a_missing_font_is_told_once_and_no_font_is_an_error),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);
