@@ -51,7 +51,7 @@ static camera make_camera(fc_box box)
                    top * 0.4 - distance * c.forward.z};
     c.focus = distance;
     c.scale = 1;
-    double x0 = INFINITY, x1 = -INFINITY, y0 = INFINITY, y1 = -INFINITY;
+    double x0 = HUGE_VAL, x1 = -HUGE_VAL, y0 = HUGE_VAL, y1 = -HUGE_VAL;
     for (int k = 0; k < 8; k++) {
         double x, y;
         project(&c, (point){k & 1, k >> 1 & 1, (k >> 2) * top}, &x, &y);
@@ -127,7 +127,7 @@ static void draw_height_ticks(cairo_t *cr, const camera *c, corner k, double hig
                               const char *label)
 {
     const double step = fc_nice_step(high, 5);
-    double xa, ya, xb, yb, x, y, label_x = INFINITY;
+    double xa, ya, xb, yb, x, y, label_x = HUGE_VAL;
     project(c, (point){k.far_x, k.near_y, 0}, &xa, &ya);
     project(c, (point){k.near_x, k.far_y, 0}, &xb, &yb);
     const point edge =

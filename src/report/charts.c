@@ -60,7 +60,7 @@ static void move_window(window *w, const fc_axes *a, const double *y, int64_t n,
 static void draw_line(cairo_t *cr, const fc_axes *a, const double *x, const double *y,
                       int64_t n, int64_t smooth, uint32_t color)
 {
-    double last_x = -INFINITY;
+    double last_x = -HUGE_VAL;
     window w = {0};
     for (int64_t i = 0; i < n; i++) {
         move_window(&w, a, y, n, i, smooth / 2);

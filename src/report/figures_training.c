@@ -8,7 +8,7 @@
 
 static void range_of(const double *y, int64_t n, bool is_log, double *low, double *high)
 {
-    *low = INFINITY, *high = -INFINITY;
+    *low = HUGE_VAL, *high = -HUGE_VAL;
     for (int64_t i = 0; i < n; i++) {
         if (!isfinite(y[i]) || (is_log && !(y[i] > 0))) continue;
         *low = fmin(*low, y[i]);
