@@ -23,7 +23,7 @@ static bool is_within(gunichar c, gunichar low, gunichar high)
 const char *fc_font_families(const char *text)
 {
     bool has_hangul = false;
-    for (const char *p = text; *p; p = g_utf8_next_char(p)) {
+    for (const char *p = text; *p; p += g_utf8_skip[(unsigned char)*p]) {
         if ((unsigned char)*p < 0xe1) continue; /* below both scripts */
         const gunichar c = g_utf8_get_char(p);
         if (is_within(c, 0x3041, 0x30ff) || is_within(c, 0x31f0, 0x31ff))
