@@ -120,7 +120,21 @@ static fc_status create(fc_tfevents *events, const char *dir, fc_err *err)
     }
 }
 
-fc_status fc_tfevents_open(fc_tfevents **events, const char *dir, fc_err *err)
+/* Says that values of earlier files from first_step on are void. */
+static fc_status add_restart(fc_tfevents *events, int64_t first_step, fc_err *err)
+{
+    Tb__SessionLog log = TB__SESSION_LOG__INIT;
+    Tb__Event event = TB__EVENT__INIT;
+    log.status = TB__SESSION_LOG__SESSION_STATUS__START;
+    event.wall_time = fc_wall_clock_s();
+    event.step = first_step;
+    event.what_case = TB__EVENT__WHAT_SESSION_LOG;
+    event.session_log = &log;
+    return add_event(events, &event, err);
+}
+
+fc_status fc_tfevents_open(fc_tfevents **events, const char *dir, int64_t first_step,
+                           fc_err *err)
 {
     fc_tfevents *opened = NULL;
     Tb__Event first = TB__EVENT__INIT;
@@ -132,6 +146,7 @@ fc_status fc_tfevents_open(fc_tfevents **events, const char *dir, fc_err *err)
     first.what_case = TB__EVENT__WHAT_FILE_VERSION;
     first.file_version = unconst("brain.Event:2");
     FC_TRY_GOTO(add_event(opened, &first, err));
+    if (first_step > 0) FC_TRY_GOTO(add_restart(opened, first_step, err));
     FC_TRY_GOTO(fc_tfevents_flush(opened, err));
     *events = opened;
     opened = NULL;

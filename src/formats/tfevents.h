@@ -1,7 +1,7 @@
 /* tfevents.h - TensorBoard event files (TFRecord frames around Event messages).
  *
- * A run that resumes opens a new file in the same folder; TensorBoard reads files in name order
- * and drops earlier values whose step is not below the first of the new file (restart semantics).
+ * A run that resumes opens a new file in the same folder and says from which step on earlier
+ * values are void (SessionLog START); TensorBoard reads files in name order and drops those.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_FORMATS_TFEVENTS_H
@@ -12,8 +12,10 @@
 typedef struct fc_tfevents fc_tfevents;
 
 /* Creates DIR/events.out.tfevents.TIME.HOST.PID.N. Unlike other outputs it grows under its own
- * name: TensorBoard watches it while training. */
-fc_status fc_tfevents_open(fc_tfevents **events, const char *dir, fc_err *err);
+ * name: TensorBoard watches it while training. first_step: of a resumed run, the first step to come,
+ * from which on values in earlier files are void; 0 for a new run. */
+fc_status fc_tfevents_open(fc_tfevents **events, const char *dir, int64_t first_step,
+                           fc_err *err);
 fc_status fc_tfevents_scalar(fc_tfevents *events, const char *tag, int64_t step,
                              double value, fc_err *err);
 

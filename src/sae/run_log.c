@@ -4,8 +4,8 @@
  *
  * Numbers have nine digits, enough to tell any two float32 apart. Unlike other outputs both files
  * grow under their own names, to be watched. After a crash metrics.csv is set back to what it was
- * at the checkpoint, which holds a copy; events go on in a new file, whose first step makes
- * TensorBoard drop what the older file has from there on.
+ * at the checkpoint, which holds a copy; events go on in a new file, which tells TensorBoard to
+ * drop what the older files have from its first step on.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sae/run_log.h"
@@ -26,7 +26,7 @@ struct fc_run_log {
 };
 
 fc_status fc_run_log_open(fc_run_log **opened, const char *run_dir, const void *csv,
-                          size_t n_bytes, fc_err *err)
+                          size_t n_bytes, int64_t first_step, fc_err *err)
 {
     fc_run_log *log = NULL;
     fc_status status;
@@ -42,7 +42,7 @@ fc_status fc_run_log_open(fc_run_log **opened, const char *run_dir, const void *
         status = fc_fail_errno(err, "cannot write '%s'", log->path);
         goto done;
     }
-    FC_TRY_GOTO(fc_tfevents_open(&log->events, run_dir, err));
+    FC_TRY_GOTO(fc_tfevents_open(&log->events, run_dir, first_step, err));
     *opened = log;
     log = NULL;
 done:

@@ -18,9 +18,10 @@ typedef struct fc_run_line {
 typedef struct fc_run_log fc_run_log;
 
 /* Starts metrics.csv with its header line, or sets it back to `csv` [n_bytes] if that is not
- * NULL; opens a new events file. Both grow while the run goes on. */
+ * NULL; opens a new events file. Both grow while the run goes on. first_step: the step to come when
+ * the run is resumed, 0 when it begins. */
 fc_status fc_run_log_open(fc_run_log **opened, const char *run_dir, const void *csv,
-                          size_t n_bytes, fc_err *err);
+                          size_t n_bytes, int64_t first_step, fc_err *err);
 
 /* One row of metrics.csv and the scalars loss/total, loss/mse, loss/l1, sparsity/l0,
  * sparsity/dead, lr; both are in the files when it returns. */

@@ -114,7 +114,8 @@ static fc_status take_up(training *t, bool is_resume, fc_err *err)
                                    .epoch = t->state.n_done / t->n_batches,
                                    .index = t->state.n_done % t->n_batches};
     FC_TRY_GOTO(fc_mixer_new(&t->mixer, t->store, &t->sae->normaliser, &mixer, err));
-    status = fc_run_log_open(&t->log, t->run_dir, csv, n_csv_bytes, err);
+    status = fc_run_log_open(&t->log, t->run_dir, csv, n_csv_bytes,
+                             csv ? t->state.n_done + 1 : 0, err);
 done:
     fc_free(csv);
     return status;

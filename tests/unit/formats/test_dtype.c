@@ -61,7 +61,7 @@ static void bf16_rounds_to_nearest_with_ties_to_even(void **state)
         {0x1.03p0f, 0x3f82},                                /* tie, up to even */
         {0x1.010002p0f, 0x3f81}, {0x1.00fffep0f, 0x3f80},   /* just above, just below */
         {-0x1.03p0f, 0xbf82},    {0x1.fffffep127f, 0x7f80}, /* overflows */
-        {0x1p-149f, 0x0000},     {0x1p-134f, 0x0000},     /* subnormals */
+        {0x1p-149f, 0x0000},     {0x1p-134f, 0x0000},       /* subnormals */
         {0x1.8p-133f, 0x0002},   {INFINITY, 0x7f80},        {-0.0f, 0x8000},
     };
     for (size_t i = 0; i < FC_LEN(cases); i++)

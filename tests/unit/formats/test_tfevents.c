@@ -67,7 +67,7 @@ static void the_bytes_are_those_of_the_format(void **state)
     fc_tfevents *events = NULL;
     size_t n = 0;
     fc_err err;
-    fc_assert_ok(fc_tfevents_open(&events, dir, &err), &err);
+    fc_assert_ok(fc_tfevents_open(&events, dir, 0, &err), &err);
     fc_assert_ok(fc_tfevents_scalar(events, "ms", 5, 0.0, &err), &err);
     fc_tfevents_close(events);
     only_file(path);
@@ -94,7 +94,7 @@ static void scalars_read_back_over_files_in_order_of_time(void **state)
     for (int run = 0; run < 12; run++)
     { /* the clock stands still, and names still sort */
         fc_tfevents *events = NULL;
-        fc_assert_ok(fc_tfevents_open(&events, dir, &err), &err);
+        fc_assert_ok(fc_tfevents_open(&events, dir, 0, &err), &err);
         fc_assert_ok(fc_tfevents_scalar(events, "r", run, run, &err), &err);
         fc_tfevents_close(events);
     }
@@ -105,6 +105,34 @@ static void scalars_read_back_over_files_in_order_of_time(void **state)
     fc_strbuf_free(&seen);
 }
 
+static void a_resumed_run_voids_later_values_of_earlier_files(void **state)
+{
+    (void)state;
+    /* step 26; session_log {status: START} */
+    static const char restart[] = "\x10\x1a\x3a\x02\x08\x01";
+    char path[FC_PATH_MAX];
+    fc_names names = {0};
+    fc_map map;
+    fc_tfevents *events = NULL;
+    fc_err err;
+    for (int64_t first_step = 0; first_step <= 26; first_step += 26) {
+        fc_assert_ok(fc_tfevents_open(&events, dir, first_step, &err), &err);
+        fc_tfevents_close(events);
+    }
+    fc_assert_ok(fc_dir_list(&names, dir, &err), &err);
+    assert_int_equal(names.n, 2);
+    for (int64_t i = 0; i < 2; i++) {
+        fc_assert_ok(fc_path_join(path, dir, names.name[i], &err), &err);
+        fc_assert_ok(fc_map_open(&map, path, &err), &err);
+        bool is_said = false;
+        for (size_t at = 0; at + sizeof restart <= map.n_bytes; at++)
+            is_said |= memcmp(map.data + at, restart, sizeof restart - 1) == 0;
+        assert_int_equal(is_said, i == 1);
+        fc_map_close(&map);
+    }
+    fc_names_free(&names);
+}
+
 static void special_values_and_other_kinds_are_written(void **state)
 {
     (void)state;
@@ -112,7 +140,7 @@ static void special_values_and_other_kinds_are_written(void **state)
     fc_strbuf seen = {0};
     fc_tfevents *events = NULL;
     fc_err err;
-    fc_assert_ok(fc_tfevents_open(&events, dir, &err), &err);
+    fc_assert_ok(fc_tfevents_open(&events, dir, 0, &err), &err);
     fc_assert_ok(fc_tfevents_scalar(events, "nan", -1, (double)NAN, &err), &err);
     fc_assert_ok(fc_tfevents_scalar(events, "big", INT64_MAX, 1e300, &err), &err);
     fc_assert_ok(fc_tfevents_histogram(events, "h", 1, values, 5, &err), &err);
@@ -131,7 +159,7 @@ static char *sample_file(char *path, size_t *n)
 {
     fc_tfevents *events = NULL;
     fc_err err;
-    fc_assert_ok(fc_tfevents_open(&events, dir, &err), &err);
+    fc_assert_ok(fc_tfevents_open(&events, dir, 0, &err), &err);
     for (int i = 0; i < 3; i++)
         fc_assert_ok(fc_tfevents_scalar(events, "loss", i + 1, 0.5, &err), &err);
     fc_tfevents_close(events);
@@ -253,7 +281,7 @@ static fc_status write_and_read(void *ctx, fc_err *err)
     fc_strbuf seen = {0};
     fc_status status;
     (void)ctx;
-    FC_TRY_GOTO(fc_tfevents_open(&events, dir, err));
+    FC_TRY_GOTO(fc_tfevents_open(&events, dir, 0, err));
     for (int i = 0; i < 3; i++) {
         FC_TRY_GOTO(fc_tfevents_scalar(events, "a", i, 1, err));
         FC_TRY_GOTO(fc_tfevents_histogram(events, "h", i, values, 2, err));
@@ -302,7 +330,7 @@ static void a_full_disk_loses_nothing_once_there_is_room(void **state)
         fc_strbuf seen = {0};
         fc_tfevents *events = NULL;
         fc_err err = {0};
-        fc_assert_ok(fc_tfevents_open(&events, dir, &err), &err);
+        fc_assert_ok(fc_tfevents_open(&events, dir, 0, &err), &err);
         for (int i = 0; i < 3; i++)
             fc_assert_ok(fc_tfevents_scalar(events, "loss", i, 0.5, &err), &err);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -333,7 +361,7 @@ static void a_disk_full_from_the_start_leaves_no_file(void **state)
     fc_tfevents *events = NULL;
     fc_err err;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    const fc_status status = fc_tfevents_open(&events, dir, &err);
+    const fc_status status = fc_tfevents_open(&events, dir, 0, &err);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &kept), 0);
     (void)signal(SIGXFSZ, old);
     fc_assert_fails(status, &err, FC_IO, dir);
@@ -346,7 +374,7 @@ static void a_folder_that_is_not_there_is_named(void **state)
     (void)state;
     fc_tfevents *events = NULL;
     fc_err err;
-    fc_assert_fails(fc_tfevents_open(&events, "/nowhere/run", &err), &err, FC_IO,
+    fc_assert_fails(fc_tfevents_open(&events, "/nowhere/run", 0, &err), &err, FC_IO,
                     "/nowhere/run");
     fc_assert_fails(fc_tfevents_read("/nowhere/run", note, NULL, &err), &err, FC_IO,
                     "/nowhere/run");
@@ -360,6 +388,7 @@ int main(void)
         cmocka_unit_test(checksums_are_those_of_the_format),
         IN_NEW_DIR(the_bytes_are_those_of_the_format),
         IN_NEW_DIR(scalars_read_back_over_files_in_order_of_time),
+        IN_NEW_DIR(a_resumed_run_voids_later_values_of_earlier_files),
         IN_NEW_DIR(special_values_and_other_kinds_are_written),
         IN_NEW_DIR(a_torn_end_is_not_an_error),
         IN_NEW_DIR(every_changed_byte_is_noticed),
