@@ -20,19 +20,22 @@
 
 typedef struct fc_features_db fc_features_db;
 
-fc_status fc_features_open(fc_features_db **db, const char *path, fc_err *err); /* read-only */
+fc_status fc_features_open(fc_features_db **db, const char *path,
+                           fc_err *err); /* read-only */
 void fc_features_close(fc_features_db *db);
 
 /* A value of the run table as text, "" when absent. Borrowed until close. Keys: model, hook, d_in,
  * d_sae, n_rows, n_docs, n_dead, l0, mse, fvu, explained_variance, dead_threshold, ... */
 const char *fc_features_run(const fc_features_db *db, const char *key);
-double fc_features_run_number(const fc_features_db *db, const char *key); /* NaN when absent */
+double fc_features_run_number(const fc_features_db *db,
+                              const char *key); /* NaN when absent */
 
 enum { FC_HISTOGRAM_BINS = 50 };
 
 typedef struct fc_feature { /* one row per feature, dead ones too */
     int64_t id;
-    double max, mean_active, frequency; /* mean over rows where it fires; share of rows > 0 */
+    double max, mean_active,
+        frequency; /* mean over rows where it fires; share of rows > 0 */
     int64_t n_active;
     bool is_dead;
 } fc_feature;
@@ -41,27 +44,29 @@ typedef struct fc_feature { /* one row per feature, dead ones too */
 const fc_feature *fc_features_all(const fc_features_db *db, int64_t *n);
 
 /* Histogram of the non-zero activations of one feature in FC_HISTOGRAM_BINS equal bins of (0, max]. */
-fc_status fc_features_histogram(const fc_features_db *db, int64_t feature, int64_t bins[FC_HISTOGRAM_BINS], fc_err *err);
+fc_status fc_features_histogram(const fc_features_db *db, int64_t feature,
+                                int64_t bins[FC_HISTOGRAM_BINS], fc_err *err);
 
 /* Rows per number of active features: counts[l0], l0 = 0 .. d_sae. Borrowed. */
 const int64_t *fc_features_l0_histogram(const fc_features_db *db);
 
 typedef struct fc_context { /* one example */
-    double value;  /* at the peak */
-    int64_t quantile; /* 0 = strongest; q = 1.. : sampled from that range, 1 the weakest */
+    double value;           /* at the peak */
+    int64_t
+        quantile; /* 0 = strongest; q = 1.. : sampled from that range, 1 the weakest */
     int64_t row, position;
     const char *title; /* of the document */
-    int64_t n, peak; /* tokens shown, and which of them is the maximum */
+    int64_t n, peak;   /* tokens shown, and which of them is the maximum */
     const int32_t *token_id;
     const char *const *bytes; /* [n] text of each token, may be a part of a character */
     const int64_t *n_bytes;
-    const float *activation;  /* [n] */
+    const float *activation; /* [n] */
 } fc_context;
 
 /* Examples of a feature, strongest first, then by quantile from strong to weak. Borrowed until the
  * next call. */
-fc_status fc_features_contexts(fc_features_db *db, int64_t feature, const fc_context **contexts, int64_t *n,
-                               fc_err *err);
+fc_status fc_features_contexts(fc_features_db *db, int64_t feature,
+                               const fc_context **contexts, int64_t *n, fc_err *err);
 
 /* Tokens that a feature fires on most: share of its whole activation, largest first, up to 10. */
 typedef struct fc_token_share {
@@ -71,7 +76,7 @@ typedef struct fc_token_share {
     double share;
     int64_t n; /* times it fired on that token */
 } fc_token_share;
-fc_status fc_features_tokens(fc_features_db *db, int64_t feature, const fc_token_share **tokens, int64_t *n,
-                             fc_err *err);
+fc_status fc_features_tokens(fc_features_db *db, int64_t feature,
+                             const fc_token_share **tokens, int64_t *n, fc_err *err);
 
 #endif

@@ -10,13 +10,13 @@
 #include "text/tokenizer.h"
 
 typedef struct fc_study_config {
-    int64_t contexts;   /* strongest contexts kept per feature */
+    int64_t contexts;     /* strongest contexts kept per feature */
     int64_t per_document; /* at most so many of them from one document; 0 = no limit */
-    int64_t window;     /* tokens shown around the maximum: half before, half after */
-    int64_t quantiles;  /* activation ranges sampled for weaker examples */
+    int64_t window;       /* tokens shown around the maximum: half before, half after */
+    int64_t quantiles;    /* activation ranges sampled for weaker examples */
     int64_t per_quantile;
     double dead_threshold;
-    int precision;      /* fc_precision_choice */
+    int precision; /* fc_precision_choice */
     int64_t seed;
 } fc_study_config;
 
@@ -25,7 +25,8 @@ const fc_field *fc_study_fields(int64_t *n);
 
 typedef struct fc_study_result {
     int64_t n_rows, d_sae, n_dead;
-    double l0, mse, fvu, explained_variance; /* over all rows, of normalised activations */
+    double l0, mse, fvu,
+        explained_variance; /* over all rows, of normalised activations */
     double seconds, rows_per_s;
 } fc_study_result;
 
