@@ -289,12 +289,33 @@ done:
     return status;
 }
 
+/* `auto` is settled once for a store: one that is there goes on as it began, also on a machine whose
+ * faster products are others. A damaged meta.json is reported when the store is opened. */
+static fc_precision_choice settle_precision(const fc_collect_config *config,
+                                            const char *out_dir)
+{
+    char path[FC_PATH_MAX];
+    json_t *meta = NULL;
+    const char *word = "";
+    fc_precision_choice choice = (fc_precision_choice)config->precision;
+    if (choice != FC_AUTO_PRECISION) return choice;
+    if (fc_path_join(path, out_dir, "meta.json", NULL) != FC_OK ||
+        !fc_path_exists(path) || fc_json_load(&meta, path, NULL) != FC_OK)
+        return choice;
+    if (fc_json_text(meta, "precision", &word, path, NULL) == FC_OK)
+        choice = strcmp(word, "bf16") == 0  ? FC_BF16_PRECISION
+                 : strcmp(word, "f32") == 0 ? FC_F32_PRECISION
+                                            : choice;
+    json_decref(meta);
+    return choice;
+}
+
 /* Everything between a loaded model and a finished store. */
 static fc_status collect(harvest *h, fc_backend *be, const char *out_dir, fc_err *err)
 {
     const fc_collect_config *const config = h->config;
     const int64_t n_max = fc_max(config->batch_tokens, config->max_length);
-    FC_TRY(fc_runner_new(&h->runner, h->model, be, (fc_precision_choice)config->precision,
+    FC_TRY(fc_runner_new(&h->runner, h->model, be, settle_precision(config, out_dir),
                          n_max, err));
     h->result->precision = fc_runner_precision(h->runner);
     FC_TRY(count(h, err));

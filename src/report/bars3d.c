@@ -114,8 +114,8 @@ static void draw_room(cairo_t *cr, const camera *c, corner k, int64_t side, doub
     cairo_fill(cr);
     fc_color(cr, 0xd4d4d8, 1);
     cairo_set_line_width(cr, 0.4);
-    for (double v = 0; v <= (double)side; v += step) {
-        const double t = v / (double)side;
+    for (int i = 0; i * step <= (double)side; i++) {
+        const double t = i * step / (double)side;
         segment(cr, c, (point){t, 0, 0}, (point){t, 1, 0});
         segment(cr, c, (point){0, t, 0}, (point){1, t, 0});
         segment(cr, c, (point){k.far_x, t, 0}, (point){k.far_x, t, top});
@@ -132,9 +132,9 @@ static void draw_height_ticks(cairo_t *cr, const camera *c, corner k, double hig
     project(c, (point){k.near_x, k.far_y, 0}, &xb, &yb);
     const point edge =
         xa < xb ? (point){k.far_x, k.near_y, 0} : (point){k.near_x, k.far_y, 0};
-    for (double v = 0; v <= high * (1 + 1e-9); v += step) {
+    for (int i = 0; i * step <= high * (1 + 1e-9); i++) {
         char text[96];
-        const double z = v / high * top;
+        const double v = i * step, z = v / high * top;
         fc_color(cr, 0xd4d4d8, 1);
         cairo_set_line_width(cr, 0.4);
         segment(cr, c, (point){k.far_x, 0, z}, (point){k.far_x, 1, z});
@@ -167,9 +167,9 @@ static void draw_floor_ticks(cairo_t *cr, const camera *c, corner k, bool is_x,
                              int64_t side, double step, const char *label)
 {
     double x, y, x0, y0, x1, y1;
-    for (double v = 0; v <= (double)side; v += step) {
+    for (int i = 0; i * step <= (double)side; i++) {
         char text[32];
-        const double t = v / (double)side;
+        const double v = i * step, t = v / (double)side;
         fc_color(cr, FC_AXIS, 1);
         cairo_set_line_width(cr, 0.5);
         segment(cr, c, along(k, is_x, t, 0), along(k, is_x, t, 0.03));

@@ -200,14 +200,12 @@ void fc_format_percent(char out[32], double share)
     const char *sign = share < 0 ? "\u2212" : "";
     if (!isfinite(share))
         snprintf(out, 32, "%s", "\u2013");
-    else if (p >= 1e6)
-        snprintf(out, 32, "%s%.1g\u00a0%%", sign, p);
-    else if (p >= 9.95 || p == 0)
+    else if (p < 1e6 && (p >= 9.95 || p == 0))
         snprintf(out, 32, "%s%.0f\u00a0%%", sign, p);
-    else if (p >= 0.995)
+    else if (p < 1e6 && p >= 0.995)
         snprintf(out, 32, "%s%.1f\u00a0%%", sign, p);
-    else if (p >= 0.01)
+    else if (p < 1e6 && p >= 0.01)
         snprintf(out, 32, "%s%.2f\u00a0%%", sign, p);
-    else
+    else /* too small or too large for places */
         snprintf(out, 32, "%s%.1g\u00a0%%", sign, p);
 }

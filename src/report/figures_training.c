@@ -53,10 +53,12 @@ static void draw_curves(cairo_t *cr, fc_box box, const fc_report_data *d,
 {
     const int n_rows = (n + 1) / 2;
     const double gap = 14, w = (box.w - gap) / 2, h = (box.h + gap) / n_rows - gap;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        const int row = i / 2, column = i % 2;
         draw_curve(cr,
-                   (fc_box){box.x + i % 2 * (w + gap), box.y + i / 2 * (h + gap), w, h},
-                   d, &curves[i]);
+                   (fc_box){box.x + column * (w + gap), box.y + row * (h + gap), w, h}, d,
+                   &curves[i]);
+    }
 }
 
 static void draw_loss(cairo_t *cr, fc_box box, const fc_report_data *d)

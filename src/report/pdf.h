@@ -16,7 +16,7 @@ typedef struct fc_pdf fc_pdf;
 
 /* date: ISO 8601, for the document's dates; "" none. n_pages: shown as "3 / 27"; 0 when not yet known
  * (a first pass that only counts). */
-fc_status fc_pdf_new(fc_pdf **pdf, const char *title, const char *date, int n_pages,
+fc_status fc_pdf_new(fc_pdf **out, const char *title, const char *date, int n_pages,
                      fc_err *err);
 void fc_pdf_free(fc_pdf *pdf);
 

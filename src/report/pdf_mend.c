@@ -96,7 +96,8 @@ static void mend_object(char *bytes, int64_t n, char *entry, int64_t i)
     if (at + n_head <= n && memcmp(bytes + at, head, (size_t)n_head) == 0)
         mend_images(bytes + at, bytes + n);
     else
-        memcpy(entry, "0000000000 65535 f", 18);
+        memcpy(entry, "0000000000 65535 f",
+               18); /* NOLINT(*-not-null-terminated-result) */
 }
 
 static void mend_objects(char *bytes, int64_t n)
@@ -125,7 +126,7 @@ static void mend_date(char *bytes, int64_t n, const char *key)
             !isdigit((unsigned char)value[2]))
             continue;
         memmove(value + 3, value + 2, (size_t)(close - value) - 3);
-        memcpy(value, "(D:", 3);
+        memcpy(value, "(D:", 3); /* NOLINT(*-not-null-terminated-result) */
     }
 }
 

@@ -16,9 +16,9 @@ static const double white_text_from = 0.75;
 
 fc_rgb fc_shade(double a, double max)
 {
-    const double t = max > 0 ? fmin(1, fmax(0, a / max)) : 0,
-                 at = t * (FC_LEN(steps) - 1);
-    const size_t i = at < (double)(FC_LEN(steps) - 2) ? (size_t)at : FC_LEN(steps) - 2;
+    const size_t last = FC_LEN(steps) - 1;
+    const double t = max > 0 ? fmin(1, fmax(0, a / max)) : 0, at = t * (double)last;
+    const size_t i = at < (double)(last - 1) ? (size_t)at : last - 1;
     const fc_rgb p = fc_rgb_of(steps[i]), q = fc_rgb_of(steps[i + 1]);
     const double f = at - (double)i;
     return (fc_rgb){p.r + (q.r - p.r) * f, p.g + (q.g - p.g) * f, p.b + (q.b - p.b) * f};

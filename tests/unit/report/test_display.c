@@ -97,7 +97,7 @@ static void nothing_invisible_or_broken_is_left(void **state)
         {"a\0b", 3, "a\u2400b"},
         {"\x7f", 1, "\u2421"},
         {"\u2028\u2029", 6, "\u21b5\u21b5"},
-        {"x\u202ey\u2066", 8, "x\u25aby\u25ab"},
+        {"x\xe2\x80\xaey\xe2\x81\xa6", 8, "x\u25aby\u25ab"},
         {"\xff\xfe", 2, "\ufffd\ufffd"},
         {"\xe2\x82", 2, "\ufffd"},     /* a character cut short is one sign */
         {"\x80\x80\x80", 3, "\ufffd"}, /* so is its rest */

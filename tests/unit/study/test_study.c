@@ -544,7 +544,9 @@ static void replace_in_shard(float from, float to)
     size_t n_bytes, at = 0;
     fc_test_path(path, acts, "shard-00000.safetensors");
     char *bytes = fc_test_read(path, &n_bytes);
-    while (at + sizeof from <= n_bytes && memcmp(bytes + at, &from, sizeof from) != 0)
+    uint8_t wanted[sizeof from];
+    memcpy(wanted, &from, sizeof from);
+    while (at + sizeof from <= n_bytes && memcmp(bytes + at, wanted, sizeof from) != 0)
         at++;
     assert_true(at + sizeof from <= n_bytes);
     memcpy(bytes + at, &to, sizeof to);
