@@ -25,7 +25,7 @@ int main(int argc, char **argv)
             return 1;
         }
         printf("%s\n", names.name[i]); /* the last one printed is the one that crashed */
-        fflush(stdout);
+        (void)fflush(stdout);
         (void)LLVMFuzzerTestOneInput(map.data, map.n_bytes);
         fc_map_close(&map);
     }

@@ -99,9 +99,9 @@ static void add_tick(ticks *t, double v, bool is_major)
 static void make_linear_ticks(ticks *t, double low, double high, int n_wanted)
 {
     t->step = fc_nice_step(high - low, n_wanted);
-    for (double v = ceil(low / t->step - 1e-9) * t->step; v <= high + t->step * 1e-9;
-         v += t->step)
-        add_tick(t, v, true);
+    const double first = ceil(low / t->step - 1e-9) * t->step;
+    for (int i = 0; first + i * t->step <= high + t->step * 1e-9; i++)
+        add_tick(t, first + i * t->step, true);
 }
 
 /* Powers of ten with their multiples as minor ticks; over less than two decades 1, 2 and 5 are

@@ -29,10 +29,10 @@ enum { FC_FIGURE_BINS = 60 };
 typedef struct fc_bins {
     double edge[FC_FIGURE_BINS + 1], count[FC_FIGURE_BINS], max;
 } fc_bins;
-void fc_bins_log(fc_bins *bins, double low, double high); /* edges evenly spaced in log */
-void fc_bins_add(fc_bins *bins, double v, double weight);
+void fc_bins_log(fc_bins *h, double low, double high); /* edges evenly spaced in log */
+void fc_bins_add(fc_bins *h, double v, double weight);
 /* The axes of a histogram drawn into box, for marks and notes. */
-fc_axes fc_bins_draw(cairo_t *cr, fc_box box, const fc_bins *bins, bool is_log_x,
+fc_axes fc_bins_draw(cairo_t *cr, fc_box box, const fc_bins *h, bool is_log_x,
                      const char *title, const char *x_label, const char *y_label);
 
 /* All of them, in the order of the report. */

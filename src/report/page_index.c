@@ -58,8 +58,9 @@ static fc_status draw_entries(fc_flow *f, const fc_report_data *d, const entry *
             if (i == 0) fc_pdf_outline(f->pdf, 0, f->y, "Index of features");
             fc_flow_heading(f, "Index of features");
         }
-        FC_TRY(draw_entry(f, d, &entries[i], FC_MARGIN + (double)(at / n_rows) * step,
-                          first_baseline + 6 + (double)(at % n_rows) * ROW, err));
+        const int64_t column = at / n_rows, row = at % n_rows;
+        FC_TRY(draw_entry(f, d, &entries[i], FC_MARGIN + (double)column * step,
+                          first_baseline + 6 + (double)row * ROW, err));
     }
     return FC_OK;
 }

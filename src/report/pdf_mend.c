@@ -89,6 +89,8 @@ static void mend_images(char *p, char *end)
 
 static void mend_object(char *bytes, int64_t n, char *entry, int64_t i)
 {
+    static const char free_entry[18] = {'0', '0', '0', '0', '0', '0', '0', '0', '0',
+                                        '0', ' ', '6', '5', '5', '3', '5', ' ', 'f'};
     char head[32];
     const int64_t at = read_number(entry, bytes + n, NULL);
     const int n_head = snprintf(head, sizeof head, "%" PRId64 " 0 obj", i);
@@ -96,8 +98,7 @@ static void mend_object(char *bytes, int64_t n, char *entry, int64_t i)
     if (at + n_head <= n && memcmp(bytes + at, head, (size_t)n_head) == 0)
         mend_images(bytes + at, bytes + n);
     else
-        memcpy(entry, "0000000000 65535 f",
-               18); /* NOLINT(*-not-null-terminated-result) */
+        memcpy(entry, free_entry, sizeof free_entry);
 }
 
 static void mend_objects(char *bytes, int64_t n)
@@ -126,7 +127,7 @@ static void mend_date(char *bytes, int64_t n, const char *key)
             !isdigit((unsigned char)value[2]))
             continue;
         memmove(value + 3, value + 2, (size_t)(close - value) - 3);
-        memcpy(value, "(D:", 3); /* NOLINT(*-not-null-terminated-result) */
+        value[0] = '(', value[1] = 'D', value[2] = ':';
     }
 }
 

@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/cpu/matmul_internal.h"
 
-/* The last columns of a block, fewer than nr, go through a buffer of a whole tile. */
+/* The last columns of a block, fewer than nr, go through a buffer of a whole tile. Nine parameters: a
+ * product by blocks has no fewer. NOLINTNEXTLINE(readability-function-size) */
 static void edge_tile(const fc_gemm *gemm, float *c, int64_t c_row, const float *a,
                       const float *b, int64_t n_rows, int64_t n_cols, int64_t n_units,
                       bool accumulate)
@@ -20,6 +21,7 @@ static void edge_tile(const fc_gemm *gemm, float *c, int64_t c_row, const float 
     }
 }
 
+/* NOLINTNEXTLINE(readability-function-size) */
 void fc_gemm_block(const fc_gemm *gemm, float *c, int64_t c_row, const float *a,
                    const float *b, int64_t m, int64_t n, int64_t n_units, bool accumulate)
 {

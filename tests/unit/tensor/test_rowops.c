@@ -31,9 +31,8 @@ static arrays arrays_new(int64_t n, int64_t d)
 {
     arrays x = {.n = n, .d = d};
     fc_err err = {0};
-    for (int i = 0; i < N_MATRICES; i++)
-        x.m[i] = guarded_normal(n * d, (uint64_t)(1 + i));
-    for (int i = 0; i < N_ROWS; i++) x.r[i] = guarded_normal(n + d, (uint64_t)(10 + i));
+    for (int i = 0; i < N_MATRICES; i++) x.m[i] = guarded_normal(n * d, 1 + (uint64_t)i);
+    for (int i = 0; i < N_ROWS; i++) x.r[i] = guarded_normal(n + d, 10 + (uint64_t)i);
     for (int64_t i = 0; i < n * d; i++)
         x.m[2].at[i] *= x.m[2].at[i]; /* one that is >= 0 */
     fc_assert_ok(fc_alloc(&x.count, n, sizeof *x.count, "counts", &err), &err);

@@ -79,7 +79,8 @@ static void rope_oracle(float *x, const int32_t *position, const float *inv_freq
 {
     for (int64_t row = 0; row < n_tokens * n_heads; row++) {
         for (int64_t j = 0; j < d / 2; j++) {
-            const float angle = (float)position[row / n_heads] * inv_freq[j];
+            const int64_t token = row / n_heads;
+            const float angle = (float)position[token] * inv_freq[j];
             const double c = cos((double)angle), s = sin((double)angle);
             float *const low = &x[row * d + j], *const high = low + d / 2;
             const double a = (double)*low, b = (double)*high;
