@@ -12,7 +12,7 @@
 
 static const fc_field fields[] = {
     {"top", FC_FIELD_I64, offsetof(fc_report_config, top), 0, 1e9, NULL, "N",
-     "cards for the N strongest features; 0: all that are alive"},
+     "cards for the N strongest features, and for those worth a look; 0: all alive"},
     {"features", FC_FIELD_TEXT, offsetof(fc_report_config, features), 0, 0, NULL,
      "12,55,...", "cards for these features"},
 };

@@ -13,7 +13,7 @@ run 0 "$FACET" train --quiet --acts "$acts" --recipe seed --epochs 20 --expansio
 run 0 "$FACET" study --json "$first"
 prints '"rows":3000'
 run 0 "$FACET" report "$first" --top 12
-prints "12 feature cards"
+prints "feature cards"
 for file in recipe.json manifest.json metrics.csv sae/cfg.json sae/sae_weights.safetensors features.db report.pdf \
     figures/strength-map.png figures/loss.csv; do
     is_there "$first/$file"
