@@ -33,7 +33,7 @@ static const char head[] =
 
 static fc_tokenizer *make_tokenizer(const char *more_merges)
 {
-    char text[16384];
+    char text[8192];
     fc_tokenizer *tokenizer = NULL;
     int n = snprintf(text, sizeof text, head, more_merges);
     for (int byte = 0; byte < 256; byte++)
