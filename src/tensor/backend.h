@@ -49,6 +49,38 @@ static inline fc_mat fc_mat_transposed(fc_mat m)
     return t;
 }
 
+/* A right operand B[k, n], laid out once as the register kernel of a precision reads it, for many
+ * products. Fill in all but *data, take fc_backend_packed_bytes for data, then call op pack. */
+typedef struct fc_packed {
+    int64_t k, n;
+    fc_precision precision;
+    void *
+        data; /* 64-byte aligned, owned by the caller; any number of threads may read it */
+} fc_packed;
+
+/* Rows of a sparse matrix [n_rows, n_cols] as lists, read only. Entry j < count[i] of row i is
+ * value[begin[i] + j], in column index[begin[i] + j]; columns of a row ascend. */
+typedef struct fc_sparse {
+    int64_t n_rows, n_cols;
+    const int64_t *begin, *count; /* [n_rows] */
+    const int32_t *index;
+    const float *value;
+} fc_sparse;
+
+/* Where op relu_rows puts the rows of a batch of features; row r of each array belongs to row r.
+ *   list    index + r * index_row, value + r * value_row: the first count[r] entries
+ *   whole   value + r * value_row: all n entries, zeros included; index is not written
+ * A row is a list when count[r] <= n_list. */
+typedef struct fc_feature_rows {
+    int64_t n_list; /* -1: all rows are whole */
+    int32_t *index;
+    float *value;
+    int64_t index_row, value_row; /* elements from row to row, >= n rounded up to 16 */
+    int64_t *count;               /* entries above 0 */
+    double *sum;                  /* of them; may be NULL */
+    float *max;                   /* the largest, 0 when none; may be NULL */
+} fc_feature_rows;
+
 /* Ragged batch: sequence s holds the rows begin[s] .. begin[s+1]-1 of every [n_tokens, ...]
  * array, and its first row is position 0. */
 typedef struct fc_ragged {
@@ -83,6 +115,37 @@ typedef struct fc_ops {
      * BF16: products of pairs may be summed first; agrees with ref within 1e-5 of sum |a||b|. */
     void (*matmul)(fc_backend *be, float *c, int64_t c_row, fc_mat a, fc_mat b,
                    fc_precision precision, bool accumulate);
+
+    /* Lays B out for matmul_packed. b: [to->k, to->n], any strides and type. */
+    void (*pack)(fc_backend *be, const fc_packed *to, fc_mat b);
+
+    /* C[m, n] (+)= A B with B packed; the precision is B's, the sums are those of matmul.
+     *   a: [m, k]; read in place when a.col == 1 and it has the type of the precision (F32, BF16),
+     *      else converted on the way.
+     * Uses scratch of the calling worker only: may be called from inside a parallel loop. */
+    void (*matmul_packed)(fc_backend *be, float *c, int64_t c_row, fc_mat a,
+                          const fc_packed *b, bool accumulate);
+
+    /* C[m, n] (+)= A B with A sparse: c_i = sum over the entries (j, v) of row i of v b_j.
+     *   b: [a.n_cols, n], b.col == 1, F32 or BF16; fastest in the type of the precision
+     * Each element is one chain of fused multiply-adds in the order of the list (from c when
+     * accumulate). F32: ref, avx2, avx512 agree bit for bit. BF16: values and b are rounded to bf16,
+     * products of pairs may be summed first. May be called from inside a parallel loop. */
+    void (*spmm)(fc_backend *be, float *c, int64_t c_row, fc_sparse a, fc_mat b,
+                 fc_precision precision, bool accumulate);
+
+    /* Sampled dense-dense product: out[begin[i] + j] = u_i . v_(index[begin[i] + j]) at the entries of
+     * a pattern; its value is not read.  u: [n_rows, k], v: [n_cols, k], col == 1 in both, F32 or BF16.
+     * F32: a sum over a row in 16 lanes. BF16: operands rounded, lanes of pairs. May be called from
+     * inside a parallel loop. */
+    void (*sddmm)(fc_backend *be, float *out, fc_sparse pattern, fc_mat u, fc_mat v,
+                  fc_precision precision);
+
+    /* f = max(z + bias[row], 0) as lists and whole rows.  z: [n_rows, n], z_row elements from row to
+     * row, z_row a multiple of 16; bias: [n_rows]. NaN counts as 0. The sum is that of a row in
+     * 16 lanes of float. May be called from inside a parallel loop. */
+    void (*relu_rows)(fc_backend *be, const fc_feature_rows *to, const float *z,
+                      int64_t z_row, const float *bias, int64_t n_rows, int64_t n);
 
     /* y[t] = table[id[t]] * scale.  table: [n_vocab, d] F32/BF16/F16; every id is in range. */
     void (*embed)(fc_backend *be, float *y, fc_mat table, const int32_t *id,
@@ -184,6 +247,13 @@ struct fc_backend {
  * many as there are when it is opened; one backend serves one caller at a time. */
 fc_status fc_backend_open(fc_backend **be, const char *cpu, fc_err *err);
 void fc_backend_close(fc_backend *be);
+
+int64_t fc_backend_packed_bytes(const fc_backend *be, int64_t k, int64_t n,
+                                fc_precision precision);
+
+/* Share of entries above 0 from which dense products are faster than spmm and sddmm. A constant of
+ * the kernel, measured once, so that what a program does depends on its data alone. */
+double fc_backend_dense_share(const fc_backend *be, fc_precision precision);
 
 /* Whether BF16 products are faster here than F32 ones ("auto" precision picks by it). */
 bool fc_backend_prefers_bf16(const fc_backend *be);
