@@ -9,7 +9,7 @@
 # SPDX-License-Identifier: Apache-2.0
 set -eu
 
-layers="base formats text tensor model acts sae study report cli"
+layers="base formats text tensor model acts sae study report bench cli"
 
 # Prints one line for each broken rule of the tree $1 and fails if there is any.
 check() {
