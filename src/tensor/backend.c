@@ -79,13 +79,20 @@ static fc_status choose_isa(const fc_isa **choice, const char *name, fc_err *err
 /* Seconds for one whole tile from L1, the best of a few. */
 static double tile_seconds(const fc_gemm *gemm, fc_scratch scratch)
 {
+    const fc_gemm_part part = {.c = scratch.lines,
+                               .c_row = gemm->nr,
+                               .a = scratch.a,
+                               .a_row = FC_GEMM_UNITS,
+                               .b = scratch.b,
+                               .m = gemm->mr,
+                               .n = gemm->nr,
+                               .n_units = FC_GEMM_UNITS};
     double best = 1;
     for (int repeat = 0; repeat < 12; repeat++) {
         struct timespec t0, t1;
         (void)clock_gettime(CLOCK_MONOTONIC, &t0);
         for (int i = 0; i < 4; i++)
-            gemm->tile(scratch.lines, gemm->nr, scratch.a, scratch.b, FC_GEMM_UNITS,
-                       gemm->mr, false);
+            gemm->tile(&part);
         (void)clock_gettime(CLOCK_MONOTONIC, &t1);
         const double s =
             (double)(t1.tv_sec - t0.tv_sec) + 1e-9 * (double)(t1.tv_nsec - t0.tv_nsec);
@@ -126,6 +133,8 @@ fc_status fc_backend_open(fc_backend **be, const char *cpu, fc_err *err)
     choose_bf16(state, isa);
     state->ops.name = isa->name;
     state->ops.matmul = fc_cpu_matmul;
+    state->ops.pack = fc_cpu_pack;
+    state->ops.matmul_packed = fc_cpu_matmul_packed;
     state->ops.attention = fc_cpu_attention;
     for (size_t i = 0; i < FC_LEN(isa->rowops); i++) isa->rowops[i](state);
     made->ops = &state->ops;
@@ -146,6 +155,12 @@ void fc_backend_close(fc_backend *be)
     fc_free(cpu->scratch);
     fc_free(cpu);
     fc_free(be);
+}
+
+double fc_backend_dense_share(const fc_backend *be, fc_precision precision)
+{
+    const fc_cpu *const cpu = be->state;
+    return cpu->gemm[precision]->dense_share;
 }
 
 bool fc_backend_prefers_bf16(const fc_backend *be)

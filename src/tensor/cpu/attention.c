@@ -70,8 +70,15 @@ static void score_keys(const attend_job *job, const segment *s, fc_scratch x,
     for (int64_t j = 0; j < d; j += FC_GEMM_UNITS) {
         const int64_t n = fc_min(FC_GEMM_UNITS, d - j);
         fc_gemm_pack_b(gemm, x.b, &from, 0, n_keys, j, n, x.lines);
-        fc_gemm_block(gemm, x.a, FC_GEMM_UNITS, x.attention + j * n_rows, x.b, n_rows,
-                      n_keys, n, j > 0);
+        fc_gemm_block(gemm, &(fc_gemm_part){.c = x.a,
+                                            .c_row = FC_GEMM_UNITS,
+                                            .a = x.attention + j * n_rows,
+                                            .a_row = FC_GEMM_UNITS,
+                                            .b = x.b,
+                                            .m = n_rows,
+                                            .n = n_keys,
+                                            .n_units = n,
+                                            .accumulate = j > 0});
     }
 }
 
@@ -86,7 +93,15 @@ static void add_values(const attend_job *job, const segment *s, fc_scratch x, fl
     for (int64_t j = 0; j < d; j += FC_GEMM_COLS) {
         const int64_t n = fc_min(FC_GEMM_COLS, d - j);
         fc_gemm_pack_b(gemm, x.b, &from, j, n, 0, n_keys, x.lines);
-        fc_gemm_block(gemm, z + j, d, x.a, x.b, n_rows, n, n_keys, true);
+        fc_gemm_block(gemm, &(fc_gemm_part){.c = z + j,
+                                            .c_row = d,
+                                            .a = x.a,
+                                            .a_row = FC_GEMM_UNITS,
+                                            .b = x.b,
+                                            .m = n_rows,
+                                            .n = n,
+                                            .n_units = n_keys,
+                                            .accumulate = true});
     }
 }
 

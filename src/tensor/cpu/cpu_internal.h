@@ -63,6 +63,9 @@ static inline fc_scratch fc_cpu_scratch(const fc_cpu *cpu, int worker)
 
 void fc_cpu_matmul(fc_backend *be, float *c, int64_t c_row, fc_mat a, fc_mat b,
                    fc_precision precision, bool accumulate);
+void fc_cpu_pack(fc_backend *be, const fc_packed *to, fc_mat b);
+void fc_cpu_matmul_packed(fc_backend *be, float *c, int64_t c_row, fc_mat a,
+                          const fc_packed *b, bool accumulate);
 
 void fc_cpu_attention(fc_backend *be, float *z, const float *q, const float *k,
                       const float *v, fc_ragged seqs, fc_attention shape);

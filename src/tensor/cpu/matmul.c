@@ -124,8 +124,16 @@ static void multiply_tile(const product *p, const stage *st, int64_t tile,
                            scratch.lines);
             b = scratch.b;
         }
-        fc_gemm_block(p->gemm, c, p->c_row, a, b, m, n, n_units,
-                      p->accumulate || st->k0 + k > 0);
+        fc_gemm_block(p->gemm,
+                      &(fc_gemm_part){.c = c,
+                                      .c_row = p->c_row,
+                                      .a = a,
+                                      .a_row = FC_GEMM_UNITS,
+                                      .b = b,
+                                      .m = m,
+                                      .n = n,
+                                      .n_units = n_units,
+                                      .accumulate = p->accumulate || st->k0 + k > 0});
     }
 }
 

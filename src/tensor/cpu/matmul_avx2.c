@@ -22,11 +22,14 @@ static inline void store_row(float *c, const __m256 sum[2], bool accumulate)
     _mm256_storeu_ps(c + 8, high);
 }
 
-__attribute__((always_inline)) static inline void tile_of(const int n_rows, float *c,
-                                                          int64_t c_row, const float *a,
-                                                          const float *b, int64_t n_units,
-                                                          bool accumulate)
+__attribute__((always_inline)) static inline void tile_of(const int n_rows,
+                                                          const fc_gemm_part *part)
 {
+    float *const c = part->c;
+    const fc_unit_f32 *const a = part->a;
+    const float *const b = part->b;
+    const int64_t c_row = part->c_row, a_row = part->a_row, n_units = part->n_units;
+    const bool accumulate = part->accumulate;
     __m256 sum[MR][2];
 #pragma GCC unroll 6
     for (int i = 0; i < n_rows; i++) {
@@ -37,7 +40,7 @@ __attribute__((always_inline)) static inline void tile_of(const int n_rows, floa
         const __m256 b0 = _mm256_load_ps(b + k * NR), b1 = _mm256_load_ps(b + k * NR + 8);
 #pragma GCC unroll 6
         for (int i = 0; i < n_rows; i++) {
-            const __m256 row = _mm256_broadcast_ss(&a[i * FC_GEMM_UNITS + k]);
+            const __m256 row = _mm256_broadcast_ss(&a[i * a_row + k]);
             sum[i][0] = _mm256_fmadd_ps(row, b0, sum[i][0]);
             sum[i][1] = _mm256_fmadd_ps(row, b1, sum[i][1]);
         }
@@ -46,17 +49,16 @@ __attribute__((always_inline)) static inline void tile_of(const int n_rows, floa
     for (int i = 0; i < n_rows; i++) store_row(c + i * c_row, sum[i], accumulate);
 }
 
-static void tile(float *c, int64_t c_row, const void *a, const void *b, int64_t n_units,
-                 int64_t n_rows, bool accumulate)
+static void tile(const fc_gemm_part *part)
 {
-    FC_ASSERT(n_rows >= 1 && n_rows <= MR);
-    switch (n_rows) {
-    case 1: tile_of(1, c, c_row, a, b, n_units, accumulate); break;
-    case 2: tile_of(2, c, c_row, a, b, n_units, accumulate); break;
-    case 3: tile_of(3, c, c_row, a, b, n_units, accumulate); break;
-    case 4: tile_of(4, c, c_row, a, b, n_units, accumulate); break;
-    case 5: tile_of(5, c, c_row, a, b, n_units, accumulate); break;
-    case 6: tile_of(6, c, c_row, a, b, n_units, accumulate); break;
+    FC_ASSERT(part->m >= 1 && part->m <= MR);
+    switch (part->m) {
+    case 1: tile_of(1, part); break;
+    case 2: tile_of(2, part); break;
+    case 3: tile_of(3, part); break;
+    case 4: tile_of(4, part); break;
+    case 5: tile_of(5, part); break;
+    case 6: tile_of(6, part); break;
     default: break;
     }
 }
@@ -109,6 +111,8 @@ const fc_gemm fc_gemm_avx2 = {.name = "avx2",
                               .mr = MR,
                               .nr = NR,
                               .k_per_unit = 1,
+                              .a_dtype = FC_F32,
+                              .dense_share = 0.28,
                               .tile = tile,
                               .run = run,
                               .transpose = transpose};
@@ -117,6 +121,8 @@ const fc_gemm fc_gemm_avx2_rounded = {.name = "avx2, rounded to bf16",
                                       .mr = MR,
                                       .nr = NR,
                                       .k_per_unit = 1,
+                                      .a_dtype = FC_N_DTYPES,
+                                      .dense_share = 0.28,
                                       .tile = tile,
                                       .run = run_rounded,
                                       .transpose = transpose};

@@ -12,11 +12,14 @@
 
 enum { MR = 14, NR = 32 };
 
-__attribute__((always_inline)) static inline void tile_of(const int n_rows, float *c,
-                                                          int64_t c_row, const int *a,
-                                                          const int *b, int64_t n_units,
-                                                          bool accumulate)
+__attribute__((always_inline)) static inline void tile_of(const int n_rows,
+                                                          const fc_gemm_part *part)
 {
+    float *const c = part->c;
+    const fc_unit_bf16 *const a = part->a;
+    const float *const b = part->b;
+    const int64_t c_row = part->c_row, a_row = part->a_row, n_units = part->n_units;
+    const bool accumulate = part->accumulate;
     __m512 sum[MR][2];
 #pragma GCC unroll 14
     for (int i = 0; i < n_rows; i++) {
@@ -29,7 +32,7 @@ __attribute__((always_inline)) static inline void tile_of(const int n_rows, floa
         const __m512bh b1 = (__m512bh)_mm512_load_si512(b + k * NR + 16);
 #pragma GCC unroll 14
         for (int i = 0; i < n_rows; i++) {
-            const __m512bh row = (__m512bh)_mm512_set1_epi32(a[i * FC_GEMM_UNITS + k]);
+            const __m512bh row = (__m512bh)_mm512_set1_epi32(a[i * a_row + k]);
             sum[i][0] = _mm512_dpbf16_ps(sum[i][0], row, b0);
             sum[i][1] = _mm512_dpbf16_ps(sum[i][1], row, b1);
         }
@@ -40,13 +43,12 @@ __attribute__((always_inline)) static inline void tile_of(const int n_rows, floa
 }
 
 #define ROWS(n) \
-    case n: tile_of(n, c, c_row, a, b, n_units, accumulate); break;
+    case n: tile_of(n, part); break;
 
-static void tile(float *c, int64_t c_row, const void *a, const void *b, int64_t n_units,
-                 int64_t n_rows, bool accumulate)
+static void tile(const fc_gemm_part *part)
 {
-    FC_ASSERT(n_rows >= 1 && n_rows <= MR);
-    switch (n_rows) {
+    FC_ASSERT(part->m >= 1 && part->m <= MR);
+    switch (part->m) {
         FC_AVX512_ROWS(ROWS) default : break;
     }
 }
@@ -117,6 +119,8 @@ const fc_gemm fc_gemm_avx512bf16 = {.name = "avx512bf16",
                                     .mr = MR,
                                     .nr = NR,
                                     .k_per_unit = 2,
+                                    .a_dtype = FC_BF16,
+                                    .dense_share = 0.28,
                                     .tile = tile,
                                     .run = run,
                                     .pair_run = pair_run,

@@ -20,6 +20,7 @@
 #include "tensor/backend.h"
 
 enum {
+    FC_GEMM_UNIT_BYTES = 4,
     FC_GEMM_UNITS = 384, /* depth of a k block */
     FC_GEMM_ROWS = 112,  /* rows of A packed at a time: a whole number of 14s and 16s */
     FC_GEMM_COLS = 384,  /* columns of B packed at a time */
@@ -29,15 +30,33 @@ enum {
     FC_GEMM_SQUARE = 16  /* side of the squares that are transposed */
 };
 
+/* C[m, n] = A B, or += when accumulate, over one block of k. */
+typedef struct fc_gemm_part {
+    float *c;
+    int64_t c_row;  /* elements from row to row */
+    const void *a;  /* [m] rows of n_units units, */
+    int64_t a_row;  /* units from row to row; packed: FC_GEMM_UNITS */
+    const float *b; /* packed panels, 64-byte aligned */
+    int64_t m, n;
+    int64_t n_units;
+    bool accumulate;
+} fc_gemm_part;
+
+/* A unit of A where it lies: in packed rows, or in a matrix of bf16 at any even address. */
+typedef float fc_unit_f32 __attribute__((may_alias, aligned(4)));
+typedef int32_t fc_unit_bf16 __attribute__((may_alias, aligned(2)));
+
 typedef struct fc_gemm {
     const char *name;
     int64_t mr, nr;     /* largest tile; nr is 16 or 32 */
     int64_t k_per_unit; /* 1: float32, 2: pairs of bf16 */
 
-    /* c[n_rows, nr] = A B, or += when accumulate, over n_units of k. n_rows is 1 .. mr.
-     * a: [n_rows][FC_GEMM_UNITS], b: [n_units][nr]; b is 64-byte aligned. */
-    void (*tile)(float *c, int64_t c_row, const void *a, const void *b, int64_t n_units,
-                 int64_t n_rows, bool accumulate);
+    fc_dtype a_dtype; /* rows of A in this type are read in place; FC_N_DTYPES: none */
+
+    double dense_share; /* see fc_backend_dense_share */
+
+    /* One part with m = 1 .. mr and n = nr; b: [n_units][nr]. */
+    void (*tile)(const fc_gemm_part *part);
 
     /* n adjacent elements of a matrix as the kernel's element type, adjacent. */
     void (*run)(void *to, const void *from, fc_dtype dtype, int64_t n);
@@ -73,10 +92,8 @@ static inline int64_t fc_gemm_panel_units(int64_t n_units)
     return fc_round_up(n_units, FC_GEMM_SQUARE);
 }
 
-/* C[m, n] (+)= packed A times packed B, any m and n. */
-void fc_gemm_block(const fc_gemm *gemm, float *c, int64_t c_row, const float *a,
-                   const float *b, int64_t m, int64_t n, int64_t n_units,
-                   bool accumulate);
+/* A part of any m and n. */
+void fc_gemm_block(const fc_gemm *gemm, const fc_gemm_part *part);
 
 extern const fc_gemm fc_gemm_ref, fc_gemm_ref_rounded;
 extern const fc_gemm fc_gemm_avx2, fc_gemm_avx2_rounded;

@@ -10,17 +10,17 @@
 
 enum { MR = 4, NR = 16 };
 
-static void tile(float *c, int64_t c_row, const void *a, const void *b, int64_t n_units,
-                 int64_t n_rows, bool accumulate)
+static void tile(const fc_gemm_part *part)
 {
-    const float *const rows = a, *const cols = b;
-    for (int64_t i = 0; i < n_rows; i++) {
+    const fc_unit_f32 *const rows = part->a;
+    const float *const cols = part->b;
+    for (int64_t i = 0; i < part->m; i++) {
+        float *const c = part->c + i * part->c_row;
         float sum[NR] = {0};
-        for (int64_t k = 0; k < n_units; k++)
+        for (int64_t k = 0; k < part->n_units; k++)
             for (int64_t j = 0; j < NR; j++)
-                sum[j] = fmaf(rows[i * FC_GEMM_UNITS + k], cols[k * NR + j], sum[j]);
-        for (int64_t j = 0; j < NR; j++)
-            c[i * c_row + j] = accumulate ? c[i * c_row + j] + sum[j] : sum[j];
+                sum[j] = fmaf(rows[i * part->a_row + k], cols[k * NR + j], sum[j]);
+        for (int64_t j = 0; j < NR; j++) c[j] = part->accumulate ? c[j] + sum[j] : sum[j];
     }
 }
 
@@ -47,6 +47,8 @@ const fc_gemm fc_gemm_ref = {.name = "ref",
                              .mr = MR,
                              .nr = NR,
                              .k_per_unit = 1,
+                             .a_dtype = FC_F32,
+                             .dense_share = 0.28,
                              .tile = tile,
                              .run = run,
                              .transpose = transpose};
@@ -55,6 +57,8 @@ const fc_gemm fc_gemm_ref_rounded = {.name = "ref, rounded to bf16",
                                      .mr = MR,
                                      .nr = NR,
                                      .k_per_unit = 1,
+                                     .a_dtype = FC_N_DTYPES,
+                                     .dense_share = 0.28,
                                      .tile = tile,
                                      .run = run_rounded,
                                      .transpose = transpose};
