@@ -17,11 +17,12 @@
 
 #include <math.h>
 
-void fc_pass_linear(const fc_pass *pass, float *c, const float *a, fc_mat w)
+fc_mat fc_pass_operand(const fc_pass *pass, const float *x, int64_t width)
 {
-    const fc_mat tokens = fc_mat_of(a, FC_F32, pass->n_tokens, w.cols);
-    pass->be->ops->matmul(pass->be, c, w.rows, tokens, fc_mat_transposed(w),
-                          pass->precision, false);
+    if (pass->operand == NULL) return fc_mat_of(x, FC_F32, pass->n_tokens, width);
+    pass->be->ops->convert(pass->be, pass->operand, FC_BF16, x, FC_F32,
+                           pass->n_tokens * width);
+    return fc_mat_of(pass->operand, FC_BF16, pass->n_tokens, width);
 }
 
 static bool is_at(const fc_hook *hook, fc_site site, int64_t layer)
@@ -99,21 +100,24 @@ static void rotate_and_attend(const fc_pass *pass, int64_t layer)
                                 .window = is_full ? 0 : config->window,
                                 .scale =
                                     (float)(1 / sqrt(config->query_pre_attn_scalar))};
-    ops->attention(pass->be, pass->z, pass->q, pass->k, pass->v, pass->seqs, shape);
+    ops->attention(pass->be, pass->z, pass->q, pass->k, pass->v, pass->seqs, shape,
+                   pass->linears->precision);
 }
 
 static bool run_attention(fc_pass *pass, int64_t layer)
 {
     const fc_gemma_config *config = &pass->model->config;
     const fc_layer_weights *w = &pass->model->weights.layer[layer];
+    const fc_linear_layer *linear = &pass->linears->layer[layer];
 
     norm(pass, w->input_norm);
     if (!fc_pass_reach(pass, FC_SITE_ATTN_NORM, layer, pass->h)) return false;
-    fc_pass_linear(pass, pass->q, pass->h, w->q);
+    const fc_mat h = fc_pass_operand(pass, pass->h, config->d_model);
+    fc_linear_apply(pass->linears, pass->q, h, &linear->q);
     if (!fc_pass_reach(pass, FC_SITE_Q, layer, pass->q)) return false;
-    fc_pass_linear(pass, pass->k, pass->h, w->k);
+    fc_linear_apply(pass->linears, pass->k, h, &linear->k);
     if (!fc_pass_reach(pass, FC_SITE_K, layer, pass->k)) return false;
-    fc_pass_linear(pass, pass->v, pass->h, w->v);
+    fc_linear_apply(pass->linears, pass->v, h, &linear->v);
     if (!fc_pass_reach(pass, FC_SITE_V, layer, pass->v)) return false;
     norm_heads(pass, pass->q, w->q_norm, config->n_heads);
     if (!fc_pass_reach(pass, FC_SITE_Q_NORM, layer, pass->q)) return false;
@@ -121,25 +125,43 @@ static bool run_attention(fc_pass *pass, int64_t layer)
     if (!fc_pass_reach(pass, FC_SITE_K_NORM, layer, pass->k)) return false;
     rotate_and_attend(pass, layer);
     if (!fc_pass_reach(pass, FC_SITE_ATTN_Z, layer, pass->z)) return false;
-    fc_pass_linear(pass, pass->h, pass->z, w->o);
+    const fc_mat z = fc_pass_operand(pass, pass->z, linear->o.weight.cols);
+    fc_linear_apply(pass->linears, pass->h, z, &linear->o);
     if (!fc_pass_reach(pass, FC_SITE_ATTN_OUT, layer, pass->h)) return false;
     return add_normed(pass, w->post_attention_norm, FC_SITE_POST_ATTN_NORM, layer);
+}
+
+/* *a = gelu(gate) * up as down_proj reads it. Nobody but a hook needs it in float32. */
+static bool gate_and_up(fc_pass *pass, int64_t layer, int64_t d_mlp, fc_mat *a)
+{
+    const fc_ops *ops = pass->be->ops;
+    const int64_t n = pass->n_tokens * d_mlp;
+    if (pass->operand != NULL && !fc_pass_is_hooked(pass, FC_SITE_MLP_ACT, layer)) {
+        ops->gelu_mul(pass->be, pass->operand, FC_BF16, pass->gate, pass->up, n);
+        *a = fc_mat_of(pass->operand, FC_BF16, pass->n_tokens, d_mlp);
+        return true;
+    }
+    ops->gelu_mul(pass->be, pass->gate, FC_F32, pass->gate, pass->up, n);
+    if (!fc_pass_reach(pass, FC_SITE_MLP_ACT, layer, pass->gate)) return false;
+    *a = fc_pass_operand(pass, pass->gate, d_mlp);
+    return true;
 }
 
 static bool run_mlp(fc_pass *pass, int64_t layer)
 {
     const fc_layer_weights *w = &pass->model->weights.layer[layer];
+    const fc_linear_layer *linear = &pass->linears->layer[layer];
+    fc_mat act;
 
     norm(pass, w->pre_feedforward_norm);
     if (!fc_pass_reach(pass, FC_SITE_MLP_NORM, layer, pass->h)) return false;
-    fc_pass_linear(pass, pass->gate, pass->h, w->gate);
+    const fc_mat h = fc_pass_operand(pass, pass->h, pass->model->config.d_model);
+    fc_linear_apply(pass->linears, pass->gate, h, &linear->gate);
     if (!fc_pass_reach(pass, FC_SITE_GATE, layer, pass->gate)) return false;
-    fc_pass_linear(pass, pass->up, pass->h, w->up);
+    fc_linear_apply(pass->linears, pass->up, h, &linear->up);
     if (!fc_pass_reach(pass, FC_SITE_UP, layer, pass->up)) return false;
-    pass->be->ops->gelu_mul(pass->be, pass->gate, pass->gate, pass->up,
-                            pass->n_tokens * w->gate.rows);
-    if (!fc_pass_reach(pass, FC_SITE_MLP_ACT, layer, pass->gate)) return false;
-    fc_pass_linear(pass, pass->h, pass->gate, w->down);
+    if (!gate_and_up(pass, layer, w->gate.rows, &act)) return false;
+    fc_linear_apply(pass->linears, pass->h, act, &linear->down);
     if (!fc_pass_reach(pass, FC_SITE_MLP_OUT, layer, pass->h)) return false;
     return add_normed(pass, w->post_feedforward_norm, FC_SITE_POST_MLP_NORM, layer);
 }

@@ -4,14 +4,14 @@
 #ifndef FC_MODEL_LAYER_INTERNAL_H
 #define FC_MODEL_LAYER_INTERNAL_H
 
-#include "model/model_internal.h"
+#include "model/linear.h"
 
 /* Buffers are [n_tokens, width], rows as in the batch. Attention is over when the MLP begins, so
  * q, k, v, z share their memory with gate, up. */
 typedef struct fc_pass {
     fc_backend *be;
     const fc_model *model;
-    fc_precision precision;
+    const fc_linears *linears;
     fc_ragged seqs;
     int64_t n_tokens;
     const int32_t *position; /* [n_tokens] within the sequence */
@@ -22,6 +22,7 @@ typedef struct fc_pass {
     float *q, *z;     /* [n_heads * d_head] */
     float *k, *v;     /* [n_kv_heads * d_head] */
     float *gate, *up; /* [d_mlp] */
+    void *operand;    /* [the widest row that a product reads] bf16; NULL in float32 */
 
     const fc_hook *hook;
     int64_t n_hooks, n_left; /* hooks not called yet; 0 = nothing more to compute */
@@ -29,8 +30,8 @@ typedef struct fc_pass {
     fc_err *err;
 } fc_pass;
 
-/* C = A W^T over all tokens of the batch.  c: [n_tokens, out], a: [n_tokens, in], w: [out, in] */
-void fc_pass_linear(const fc_pass *pass, float *c, const float *a, fc_mat w);
+/* x [n_tokens, width] as products read it: itself, or rounded into `operand`, until the next call. */
+fc_mat fc_pass_operand(const fc_pass *pass, const float *x, int64_t width);
 
 /* Whether a hook sits at the point. */
 bool fc_pass_is_hooked(const fc_pass *pass, fc_site site, int64_t layer);

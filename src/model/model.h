@@ -1,8 +1,9 @@
 /* model.h - a Gemma 3 text model: load a checkpoint, run it on ragged batches, with hooks.
  *
- * Weights stay in the mapped safetensors files; products read them where they lie, so a model
- * costs no memory beyond the file's pages and the norm gains. One layer is written once and serves
- * every size. Nothing after the last hook's tensor is computed.
+ * Weights stay in the mapped safetensors files. In float32 products read them where they lie; in
+ * bf16 a runner packs those it needs, once, in place of the file's pages. So either way weights are
+ * in memory once. One layer is written once and serves every size. Nothing after the last hook's
+ * tensor is computed.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_MODEL_MODEL_H
@@ -50,7 +51,7 @@ fc_precision fc_runner_precision(const fc_runner *runner);
 /* Runs the batch up to the last hook's tensor and calls the hooks as their tensors are made
  * (in order of computation; hooks at one point in the order given). A hook's failure ends the run
  * with its status. Logits are computed only for a hook on lm_head; the first one takes memory for
- * [max_tokens, n_vocab]. A sequence's rows do not depend on what else is in the batch, in float32
+ * [max_tokens, n_vocab]. In bf16 the first run that reaches a layer packs its weights. A sequence's rows do not depend on what else is in the batch, in float32
  * not by a bit. Ids out of range fail. */
 fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks,
                         int64_t n_hooks, fc_err *err);

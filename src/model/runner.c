@@ -6,11 +6,12 @@
  * it to bf16 as well. In bf16 only the operands of products are rounded: norms, softmax and the
  * residual stream stay float32, so the result lies closer to float32 than that of transformers.
  *
- * Memory: three buffers of max_tokens rows, taken once, since tensors of one layer die in turn:
+ * Memory: buffers of max_tokens rows, taken once, since tensors of one layer die in turn:
  *
- *   x     d_model                               residual stream
- *   h     d_model                               input of a block, later its output
- *   wide  the larger of q | z | k | v and gate | up
+ *   x        d_model                               residual stream
+ *   h        d_model                               input of a block, later its output
+ *   wide     the larger of q | z | k | v and gate | up
+ *   operand  the widest input of a product         rounded, in bf16 only
  *
  * Logits are large (a row of 262144 is 1 MiB) and most runs have none: theirs come with the first
  * hook on lm_head.
@@ -25,9 +26,10 @@
 struct fc_runner {
     const fc_model *model;
     fc_backend *be;
-    fc_precision precision;
+    fc_linears linears;
     int64_t max_tokens;
     float *x, *h, *wide;
+    void *operand; /* NULL in float32 */
     float *logits; /* [max_tokens, n_vocab], or NULL */
     float *one;    /* [max_tokens] */
     int32_t *position;
@@ -54,6 +56,12 @@ static fc_status alloc_buffers(fc_runner *runner, fc_err *err)
     FC_TRY(fc_alloc(&runner->h, x, sizeof(float), what, err));
     FC_TRY(fc_alloc(&runner->wide, fc_max(2 * q + 2 * k, 2 * mlp), sizeof(float), what,
                     err));
+    if (runner->linears.precision == FC_PRECISION_BF16) {
+        const int64_t width = fc_max(fc_max(config->d_model, config->d_mlp),
+                                     config->n_heads * config->d_head);
+        FC_TRY(fc_alloc(&runner->operand, rows_of(runner, width), sizeof(uint16_t), what,
+                        err));
+    }
     FC_TRY(fc_alloc(&runner->one, runner->max_tokens, sizeof(float), what, err));
     FC_TRY(fc_alloc(&runner->position, runner->max_tokens, sizeof(int32_t), what, err));
     for (int64_t i = 0; i < runner->max_tokens; i++) runner->one[i] = 1;
@@ -80,6 +88,7 @@ static void place_buffers(fc_pass *pass, const fc_runner *runner)
     pass->v = pass->k + k;
     pass->gate = runner->wide;
     pass->up = pass->gate + rows_of(runner, config->d_mlp);
+    pass->operand = runner->operand;
 }
 
 /* --- one batch -------------------------------------------------------------------------- */
@@ -131,7 +140,8 @@ static bool run_final_norm(fc_pass *pass)
 static bool run_logits(fc_pass *pass, float *logits)
 {
     const fc_gemma_config *config = &pass->model->config;
-    fc_pass_linear(pass, logits, pass->h, pass->model->weights.head);
+    const fc_mat h = fc_pass_operand(pass, pass->h, config->d_model);
+    fc_linear_apply(pass->linears, logits, h, &pass->linears->head);
     if (config->final_logit_softcap > 0)
         pass->be->ops->softcap(pass->be, logits, pass->n_tokens * config->n_vocab,
                                (float)config->final_logit_softcap);
@@ -147,6 +157,19 @@ static void run(fc_pass *pass, const int32_t *id, float *logits)
     run_logits(pass, logits);
 }
 
+/* How many layers the tensor of the last hook takes. */
+static int64_t layers_needed(const fc_model *model, const fc_hook *hooks, int64_t n_hooks)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < n_hooks; i++) {
+        const fc_hook_point *const point = &hooks[i].point;
+        if (point->site >= FC_SITE_FINAL_NORM) return model->config.n_layers;
+        if (point->site > FC_SITE_LAYER_IN) n = fc_max(n, point->layer + 1);
+        if (point->site == FC_SITE_LAYER_IN) n = fc_max(n, point->layer);
+    }
+    return n;
+}
+
 /* --- entry points ----------------------------------------------------------------------- */
 
 fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks,
@@ -156,7 +179,7 @@ fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks,
     if (n_hooks == 0) return FC_OK;
     fc_pass pass = {.be = runner->be,
                     .model = runner->model,
-                    .precision = runner->precision,
+                    .linears = &runner->linears,
                     .seqs = batch.seqs,
                     .n_tokens = batch.seqs.begin[batch.seqs.n_seqs],
                     .position = runner->position,
@@ -165,7 +188,10 @@ fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks,
                     .n_hooks = n_hooks,
                     .n_left = n_hooks,
                     .err = err};
-    if (fc_pass_is_hooked(&pass, FC_SITE_LOGITS, 0)) FC_TRY(need_logits(runner, err));
+    const bool needs_logits = fc_pass_is_hooked(&pass, FC_SITE_LOGITS, 0);
+    if (needs_logits) FC_TRY(need_logits(runner, err));
+    FC_TRY(fc_linears_need(&runner->linears, layers_needed(runner->model, hooks, n_hooks),
+                           needs_logits, err));
     count_positions(runner, batch.seqs);
     place_buffers(&pass, runner);
     run(&pass, batch.id, runner->logits);
@@ -190,9 +216,10 @@ fc_status fc_runner_new(fc_runner **runner, const fc_model *model, fc_backend *b
                          (precision == FC_AUTO_PRECISION && is_faster_in_bf16);
     made->model = model;
     made->be = be;
-    made->precision = is_bf16 ? FC_PRECISION_BF16 : FC_PRECISION_F32;
     made->max_tokens = max_tokens;
-    const fc_status status = alloc_buffers(made, err);
+    fc_status status = fc_linears_init(
+        &made->linears, model, be, is_bf16 ? FC_PRECISION_BF16 : FC_PRECISION_F32, err);
+    if (status == FC_OK) status = alloc_buffers(made, err);
     if (status == FC_OK)
         *runner = made;
     else
@@ -206,6 +233,8 @@ void fc_runner_free(fc_runner *runner)
     fc_free(runner->x);
     fc_free(runner->h);
     fc_free(runner->wide);
+    fc_free(runner->operand);
+    fc_linears_deinit(&runner->linears);
     fc_free(runner->logits);
     fc_free(runner->one);
     fc_free(runner->position);
@@ -214,5 +243,5 @@ void fc_runner_free(fc_runner *runner)
 
 fc_precision fc_runner_precision(const fc_runner *runner)
 {
-    return runner->precision;
+    return runner->linears.precision;
 }

@@ -180,6 +180,15 @@ void fc_weight_files_close(fc_weight_files *files)
     *files = (fc_weight_files){0};
 }
 
+void fc_weight_files_release(const fc_weight_files *files, const void *data)
+{
+    for (int64_t i = 0; i < files->n_files; i++)
+        for (int64_t t = 0; t < fc_safetensors_count(files->file[i]); t++) {
+            const fc_tensor *const tensor = fc_safetensors_at(files->file[i], t);
+            if (tensor->data == data) fc_map_release(data, tensor->n_bytes);
+        }
+}
+
 /* The bytes before the first tensor are the header; tensors come in file order. */
 static fc_status hash_file(fc_hash *hash, const fc_safetensors *file, fc_err *err)
 {

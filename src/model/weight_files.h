@@ -34,6 +34,9 @@ fc_status fc_weight_files_find_head(const fc_weight_files *files,
                                     const fc_tensor **tensor, const char **path,
                                     fc_err *err);
 
+/* Gives back the memory behind the tensor whose data these are, if one of the files holds it. */
+void fc_weight_files_release(const fc_weight_files *files, const void *data);
+
 /* XXH3 over config.json, each file's size, header and the first 4096 bytes of every tensor. */
 fc_status fc_weight_files_fingerprint(const fc_weight_files *files,
                                       const char *config_path, char hex[FC_HASH_HEX],

@@ -165,14 +165,16 @@ typedef struct fc_ops {
     void (*rope)(fc_backend *be, float *x, const int32_t *position, const float *inv_freq,
                  int64_t n_tokens, int64_t n_heads, int64_t d);
 
-    /* Softmax attention of each sequence on itself.
+    /* Softmax attention of each sequence on itself. BF16: q, k, v and the weights are rounded, the
+     * softmax is float32.
      *   z, q: [n_tokens, n_heads, d_head]; k, v: [n_tokens, n_kv_heads, d_head] */
     void (*attention)(fc_backend *be, float *z, const float *q, const float *k,
-                      const float *v, fc_ragged seqs, fc_attention shape);
+                      const float *v, fc_ragged seqs, fc_attention shape,
+                      fc_precision precision);
 
-    /* y = gelu_tanh(gate) * up, n elements; y may be gate or up. */
-    void (*gelu_mul)(fc_backend *be, float *y, const float *gate, const float *up,
-                     int64_t n);
+    /* y = gelu_tanh(gate) * up, n elements; y is F32, and may be gate or up, or it is BF16. */
+    void (*gelu_mul)(fc_backend *be, void *y, fc_dtype y_dtype, const float *gate,
+                     const float *up, int64_t n);
 
     /* x = c * tanh(x / c), n elements. */
     void (*softcap)(fc_backend *be, float *x, int64_t n, float c);

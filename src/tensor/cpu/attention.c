@@ -6,7 +6,7 @@
  * A task is some tokens of one sequence and the query heads that share a key head: up to 112
  * rows (token, head). It goes once over the visible keys, 128 at a time, at fixed borders:
  *
- *   S = Q K^T            [rows, 128]   the float32 register kernel of the products
+ *   S = Q K^T            [rows, 128]   the register kernel of the precision
  *   P = exp(S - max)                   with the largest score so far; earlier sums are rescaled
  *   Z = Z c + P V        [rows, d]     the same kernel
  *
@@ -26,6 +26,8 @@ enum { KEYS = 128 }; /* keys in a block */
 
 typedef struct attend_job {
     const fc_cpu *cpu;
+    const fc_gemm *gemm;
+    bool is_rounded; /* operands of products */
     float *z;
     const float *q, *k, *v;
     fc_ragged seqs;
@@ -49,36 +51,66 @@ static const float *row_of(const attend_job *job, const segment *s, int64_t row)
     return job->q + (token * job->shape.n_heads + head) * job->shape.d_head;
 }
 
+/* Elements of a row that make one block of depth. */
+static int64_t block_depth(const fc_gemm *gemm)
+{
+    return FC_GEMM_UNITS * gemm->k_per_unit;
+}
+
+/* n adjacent float32 as units; what is left of the last unit is zero. */
+static void to_units(const fc_gemm *gemm, float *to, const float *from, int64_t n)
+{
+    gemm->run(to, from, FC_F32, n);
+    if (n % gemm->k_per_unit != 0) memset((unsigned char *)to + n * 2, 0, 2);
+}
+
+/* [blocks of depth][n_rows][FC_GEMM_UNITS] */
 static void pack_queries(const attend_job *job, const segment *s, int64_t n_rows,
                          float *to)
 {
-    const int64_t d = job->shape.d_head;
-    for (int64_t j = 0; j < d; j += FC_GEMM_UNITS)
+    const int64_t d = job->shape.d_head, depth = block_depth(job->gemm);
+    for (int64_t j = 0; j < d; j += depth, to += n_rows * FC_GEMM_UNITS)
         for (int64_t r = 0; r < n_rows; r++)
-            memcpy(to + j * n_rows + r * FC_GEMM_UNITS, row_of(job, s, r) + j,
-                   (size_t)fc_min(FC_GEMM_UNITS, d - j) * sizeof *to);
+            to_units(job->gemm, to + r * FC_GEMM_UNITS, row_of(job, s, r) + j,
+                     fc_min(depth, d - j));
 }
 
 /* scores[rows, n_keys] of the keys first .. first+n_keys-1. */
 static void score_keys(const attend_job *job, const segment *s, fc_scratch x,
                        int64_t n_rows, int64_t first, int64_t n_keys)
 {
-    const fc_gemm *const gemm = job->cpu->gemm[FC_PRECISION_F32];
+    const fc_gemm *const gemm = job->gemm;
     const int64_t d = job->shape.d_head, row = job->shape.n_kv_heads * d;
     const float *const keys = job->k + (s->first_token + first) * row + s->kv_head * d;
     const fc_gemm_operand from = {(const unsigned char *)keys, FC_F32, row * 4, 4};
-    for (int64_t j = 0; j < d; j += FC_GEMM_UNITS) {
-        const int64_t n = fc_min(FC_GEMM_UNITS, d - j);
+    fc_gemm_part part = {.c = x.a,
+                         .c_row = FC_GEMM_UNITS,
+                         .a = x.attention,
+                         .a_row = FC_GEMM_UNITS,
+                         .b = x.b,
+                         .m = n_rows,
+                         .n = n_keys};
+    const float *queries = x.attention;
+    for (int64_t j = 0; j < d; j += block_depth(gemm), queries += n_rows * FC_GEMM_UNITS)
+    {
+        const int64_t n = fc_min(block_depth(gemm), d - j);
         fc_gemm_pack_b(gemm, x.b, &from, 0, n_keys, j, n, x.lines);
-        fc_gemm_block(gemm, &(fc_gemm_part){.c = x.a,
-                                            .c_row = FC_GEMM_UNITS,
-                                            .a = x.attention + j * n_rows,
-                                            .a_row = FC_GEMM_UNITS,
-                                            .b = x.b,
-                                            .m = n_rows,
-                                            .n = n_keys,
-                                            .n_units = n,
-                                            .accumulate = j > 0});
+        part.a = queries;
+        part.n_units = fc_ceil_div(n, gemm->k_per_unit);
+        part.accumulate = j > 0;
+        fc_gemm_block(gemm, &part);
+    }
+}
+
+/* p[rows, n_keys] as operands of the products, each row in its place. */
+static void round_weights(const fc_gemm *gemm, fc_scratch x, int64_t n_rows,
+                          int64_t n_keys)
+{
+    const size_t n_bytes = (size_t)fc_ceil_div(n_keys, gemm->k_per_unit) * sizeof *x.a;
+    for (int64_t r = 0; r < n_rows; r++) {
+        float *const p = x.a + r * FC_GEMM_UNITS;
+        to_units(gemm, x.lines, p, n_keys);
+        memcpy(p, x.lines, n_bytes);
     }
 }
 
@@ -86,22 +118,23 @@ static void score_keys(const attend_job *job, const segment *s, fc_scratch x,
 static void add_values(const attend_job *job, const segment *s, fc_scratch x, float *z,
                        int64_t n_rows, int64_t first, int64_t n_keys)
 {
-    const fc_gemm *const gemm = job->cpu->gemm[FC_PRECISION_F32];
+    const fc_gemm *const gemm = job->gemm;
     const int64_t d = job->shape.d_head, row = job->shape.n_kv_heads * d;
     const float *const values = job->v + (s->first_token + first) * row + s->kv_head * d;
     const fc_gemm_operand from = {(const unsigned char *)values, FC_F32, 4, row * 4};
+    fc_gemm_part part = {.c_row = d,
+                         .a = x.a,
+                         .a_row = FC_GEMM_UNITS,
+                         .b = x.b,
+                         .m = n_rows,
+                         .n_units = fc_ceil_div(n_keys, gemm->k_per_unit),
+                         .accumulate = true};
+    if (job->is_rounded) round_weights(gemm, x, n_rows, n_keys);
     for (int64_t j = 0; j < d; j += FC_GEMM_COLS) {
-        const int64_t n = fc_min(FC_GEMM_COLS, d - j);
-        fc_gemm_pack_b(gemm, x.b, &from, j, n, 0, n_keys, x.lines);
-        fc_gemm_block(gemm, &(fc_gemm_part){.c = z + j,
-                                            .c_row = d,
-                                            .a = x.a,
-                                            .a_row = FC_GEMM_UNITS,
-                                            .b = x.b,
-                                            .m = n_rows,
-                                            .n = n,
-                                            .n_units = n_keys,
-                                            .accumulate = true});
+        part.c = z + j;
+        part.n = fc_min(FC_GEMM_COLS, d - j);
+        fc_gemm_pack_b(gemm, x.b, &from, j, part.n, 0, n_keys, x.lines);
+        fc_gemm_block(gemm, &part);
     }
 }
 
@@ -180,15 +213,24 @@ static void attend_tasks(int64_t begin, int64_t end, int worker, void *ctx)
 }
 
 void fc_cpu_attention(fc_backend *be, float *z, const float *q, const float *k,
-                      const float *v, fc_ragged seqs, fc_attention shape)
+                      const float *v, fc_ragged seqs, fc_attention shape,
+                      fc_precision precision)
 {
     if (seqs.n_seqs <= 0 || shape.n_heads <= 0 || shape.d_head <= 0) return;
     FC_ASSERT(shape.n_kv_heads > 0 && shape.n_heads % shape.n_kv_heads == 0);
     const int64_t n_rows = FC_GEMM_ROWS / fc_ceil_div(shape.d_head, FC_GEMM_UNITS);
     FC_CHECK(n_rows > 0);
     const int64_t group = shape.n_heads / shape.n_kv_heads;
-    attend_job job = {
-        .cpu = be->state, .z = z, .q = q, .k = k, .v = v, .seqs = seqs, .shape = shape};
+    const fc_cpu *const cpu = be->state;
+    attend_job job = {.cpu = cpu,
+                      .gemm = cpu->gemm[precision],
+                      .is_rounded = precision != FC_PRECISION_F32,
+                      .z = z,
+                      .q = q,
+                      .k = k,
+                      .v = v,
+                      .seqs = seqs,
+                      .shape = shape};
     job.heads_per_task = fc_min(group, n_rows);
     job.tokens_per_task = n_rows / job.heads_per_task;
     job.n_head_tasks = fc_ceil_div(group, job.heads_per_task);

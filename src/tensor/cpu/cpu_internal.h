@@ -68,6 +68,7 @@ void fc_cpu_matmul_packed(fc_backend *be, float *c, int64_t c_row, fc_mat a,
                           const fc_packed *b, bool accumulate);
 
 void fc_cpu_attention(fc_backend *be, float *z, const float *q, const float *k,
-                      const float *v, fc_ragged seqs, fc_attention shape);
+                      const float *v, fc_ragged seqs, fc_attention shape,
+                      fc_precision precision);
 
 #endif

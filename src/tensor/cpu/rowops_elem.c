@@ -11,35 +11,56 @@
 #include "tensor/cpu/matmul_runs_internal.h"
 #include "tensor/cpu/rowops_internal.h"
 
-typedef struct elem_job {
-    float *y;
-    const float *x, *z;
-    float s;
-} elem_job;
+typedef struct gelu_job {
+    void *y;
+    fc_dtype y_dtype;
+    const float *gate, *up;
+} gelu_job;
 
+static void gelu_run(float *y, const float *gate, const float *up, int64_t n)
+{
+    FC_EACH
+    for (int64_t i = 0; i < n; i++) y[i] = fc_gelu_tanh(gate[i]) * up[i];
+}
+
+/* As bf16 by pieces that stay in L1. */
 static void gelu_mul_part(int64_t begin, int64_t end, int worker, void *ctx)
 {
+    enum { PIECE = 1024 };
     (void)worker;
-    const elem_job *const job = ctx;
-    float *const y = job->y;
-    const float *const gate = job->x, *const up = job->z;
-    FC_EACH
-    for (int64_t i = begin; i < end; i++) y[i] = fc_gelu_tanh(gate[i]) * up[i];
+    const gelu_job *const job = ctx;
+    const float *const gate = job->gate, *const up = job->up;
+    if (job->y_dtype == FC_F32) {
+        gelu_run((float *)job->y + begin, gate + begin, up + begin, end - begin);
+        return;
+    }
+    _Alignas(64) float piece[PIECE];
+    for (int64_t i = begin; i < end; i += PIECE) {
+        const int64_t n = fc_min(PIECE, end - i);
+        gelu_run(piece, gate + i, up + i, n);
+        fc_run_to_bf16((unsigned char *)job->y + i * 2, piece, n);
+    }
 }
 
-static void gelu_mul(fc_backend *be, float *y, const float *gate, const float *up,
-                     int64_t n)
+static void gelu_mul(fc_backend *be, void *y, fc_dtype y_dtype, const float *gate,
+                     const float *up, int64_t n)
 {
     (void)be;
-    elem_job job = {y, gate, up, 0};
+    FC_ASSERT(y_dtype == FC_F32 || y_dtype == FC_BF16);
+    gelu_job job = {y, y_dtype, gate, up};
     fc_par_for(n, FC_CHUNK, gelu_mul_part, &job);
 }
+
+typedef struct elem_job {
+    float *x;
+    float s;
+} elem_job;
 
 static void softcap_part(int64_t begin, int64_t end, int worker, void *ctx)
 {
     (void)worker;
     const elem_job *const job = ctx;
-    float *const x = job->y;
+    float *const x = job->x;
     const float c = job->s;
     FC_EACH
     for (int64_t i = begin; i < end; i++) x[i] = c * fc_tanh(x[i] / c);
@@ -48,7 +69,7 @@ static void softcap_part(int64_t begin, int64_t end, int worker, void *ctx)
 static void softcap(fc_backend *be, float *x, int64_t n, float c)
 {
     (void)be;
-    elem_job job = {x, NULL, NULL, c};
+    elem_job job = {x, c};
     fc_par_for(n, FC_CHUNK, softcap_part, &job);
 }
 
@@ -56,7 +77,7 @@ static void scale_part(int64_t begin, int64_t end, int worker, void *ctx)
 {
     (void)worker;
     const elem_job *const job = ctx;
-    float *const x = job->y;
+    float *const x = job->x;
     const float s = job->s;
     FC_EACH
     for (int64_t i = begin; i < end; i++) x[i] *= s;
@@ -65,7 +86,7 @@ static void scale_part(int64_t begin, int64_t end, int worker, void *ctx)
 static void scale(fc_backend *be, float *x, int64_t n, float s)
 {
     (void)be;
-    elem_job job = {x, NULL, NULL, s};
+    elem_job job = {x, s};
     fc_par_for(n, FC_CHUNK, scale_part, &job);
 }
 

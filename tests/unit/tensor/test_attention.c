@@ -1,7 +1,8 @@
 /* test_attention.c - blocked attention against the definition in double, on every instruction
- * set and number of threads.
+ * set and number of threads, in either precision.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include "formats/float_bits.h"
 #include "unit/tensor/kernels.h"
 
 typedef struct attention_case {
@@ -102,6 +103,12 @@ static void free_inputs(inputs *x)
     guarded_free(x->want);
 }
 
+static void attend(fc_backend *be, float *z, const inputs *x, fc_attention shape,
+                   fc_precision precision)
+{
+    be->ops->attention(be, z, x->q.at, x->k.at, x->v.at, x->seqs, shape, precision);
+}
+
 static void attention_is_the_definition_on_every_instruction_set(void **state)
 {
     (void)state;
@@ -114,8 +121,7 @@ static void attention_is_the_definition_on_every_instruction_set(void **state)
         guarded first = {0};
         for (int isa = 0; isa < n_be; isa++) {
             const guarded z = guarded_new(x.n);
-            be[isa]->ops->attention(be[isa], z.at, x.q.at, x.k.at, x.v.at, x.seqs,
-                                    c->shape);
+            attend(be[isa], z.at, &x, c->shape, FC_PRECISION_F32);
             fc_assert_close(z.at, x.want.at, x.n, 2e-5, 2e-6);
             if (isa == 0) {
                 first = z;
@@ -131,18 +137,58 @@ static void attention_is_the_definition_on_every_instruction_set(void **state)
     close_backends(be, n_be);
 }
 
+static void round_to_bf16(guarded x)
+{
+    for (int64_t i = 0; i < x.n; i++)
+        x.at[i] = fc_f32_of_bits(fc_bf16_bits_of_f32(x.at[i]) << 16);
+}
+
+/* The weights are rounded too: to 2^-9 of themselves, and they sum to 1. */
+static void in_bf16_attention_is_the_definition_with_rounded_operands(void **state)
+{
+    (void)state;
+    fc_backend *be[N_ISAS];
+    const int n_be = open_backends(be);
+    double largest = 0;
+    for (size_t i = 0; i < FC_LEN(cases); i++) {
+        const attention_case *const c = &cases[i];
+        inputs x = make_inputs(c);
+        const guarded exact = guarded_new(x.n);
+        attend(be[0], exact.at, &x, c->shape, FC_PRECISION_F32);
+        round_to_bf16(x.q);
+        round_to_bf16(x.k);
+        round_to_bf16(x.v);
+        oracle(x.want.at, x.q.at, x.k.at, x.v.at, c);
+        for (int isa = 0; isa < n_be; isa++) {
+            const guarded z = guarded_new(x.n);
+            inputs again = make_inputs(c); /* not rounded beforehand */
+            attend(be[isa], z.at, &again, c->shape, FC_PRECISION_BF16);
+            fc_assert_close(z.at, x.want.at, x.n, 6e-3, 3e-3);
+            for (int64_t e = 0; e < x.n; e++)
+                largest = fmax(largest, fabs((double)z.at[e] - (double)exact.at[e]));
+            free_inputs(&again);
+            guarded_free(z);
+        }
+        guarded_free(exact);
+        free_inputs(&x);
+    }
+    assert_true(largest > 4e-3); /* it did round */
+    close_backends(be, n_be);
+}
+
 static void any_number_of_threads_gives_the_same_bytes(void **state)
 {
     (void)state;
     const attention_case c = {"", 3, {0, 130, 131, 500}, {4, 2, 32, 100, 0.2f}};
     inputs x = make_inputs(&c);
-    for (int n_threads = 1; n_threads <= 3; n_threads++) {
+    for (int run = 0; run < 6; run++) {
+        const int n_threads = 1 + run % 3;
         fc_par_set_threads(n_threads);
         fc_backend *be = NULL;
         fc_err err = {0};
         fc_assert_ok(fc_backend_open(&be, NULL, &err), &err);
         const guarded z = guarded_new(x.n);
-        be->ops->attention(be, z.at, x.q.at, x.k.at, x.v.at, x.seqs, c.shape);
+        attend(be, z.at, &x, c.shape, run < 3 ? FC_PRECISION_F32 : FC_PRECISION_BF16);
         if (n_threads == 1)
             memcpy(x.want.at, z.at, (size_t)x.n * sizeof *z.at);
         else
@@ -154,33 +200,40 @@ static void any_number_of_threads_gives_the_same_bytes(void **state)
     free_inputs(&x);
 }
 
-static void a_token_depends_on_its_own_sequence_and_its_past_alone(void **state)
+static void check_that_a_token_depends_on_its_sequence_alone(fc_precision precision)
 {
-    (void)state;
     const attention_case c = {"", 3, {0, 140, 141, 300}, {4, 2, 32, 0, 0.2f}};
     const int64_t q_row = 4 * 32, kv_row = 2 * 32;
     inputs x = make_inputs(&c);
     fc_backend *be = NULL;
     fc_err err = {0};
     fc_assert_ok(fc_backend_open(&be, NULL, &err), &err);
-    be->ops->attention(be, x.want.at, x.q.at, x.k.at, x.v.at, x.seqs, c.shape);
+    attend(be, x.want.at, &x, c.shape, precision);
 
     /* The last sequence alone, and without its last 9 tokens. */
     const int64_t alone[] = {0, 150};
     const fc_ragged one = {1, alone};
     const guarded z = guarded_new(150 * q_row);
     be->ops->attention(be, z.at, x.q.at + 141 * q_row, x.k.at + 141 * kv_row,
-                       x.v.at + 141 * kv_row, one, c.shape);
+                       x.v.at + 141 * kv_row, one, c.shape, precision);
     assert_memory_equal(z.at, x.want.at + 141 * q_row, (size_t)z.n * sizeof *z.at);
     guarded_free(z);
     free_inputs(&x);
     fc_backend_close(be);
 }
 
+static void a_token_depends_on_its_own_sequence_and_its_past_alone(void **state)
+{
+    (void)state;
+    check_that_a_token_depends_on_its_sequence_alone(FC_PRECISION_F32);
+    check_that_a_token_depends_on_its_sequence_alone(FC_PRECISION_BF16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_is_the_definition_on_every_instruction_set),
+        cmocka_unit_test(in_bf16_attention_is_the_definition_with_rounded_operands),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bytes),
         cmocka_unit_test(a_token_depends_on_its_own_sequence_and_its_past_alone),
     };

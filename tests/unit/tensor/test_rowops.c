@@ -133,8 +133,9 @@ static void oracle_add_rmsnorm(const arrays *x)
 
 static void run_gelu_mul(fc_backend *be, const arrays *x)
 {
-    be->ops->gelu_mul(be, x->m[0].at, x->m[1].at, x->m[2].at, x->n * x->d);
-    be->ops->gelu_mul(be, x->m[3].at, x->m[3].at, x->m[2].at, x->n * x->d);
+    const int64_t n = x->n * x->d;
+    be->ops->gelu_mul(be, x->m[0].at, FC_F32, x->m[1].at, x->m[2].at, n);
+    be->ops->gelu_mul(be, x->m[3].at, FC_F32, x->m[3].at, x->m[2].at, n);
 }
 
 static void oracle_gelu_mul(const arrays *x)

@@ -169,6 +169,26 @@ static void cross_entropy_survives_large_logits_and_shows_nan(void **state)
 
 /* --- conversion --------------------------------------------------------------------------- */
 
+static void gated_activations_as_bf16_are_those_in_f32_rounded(void **state)
+{
+    const backends *const all = *state;
+    enum { N = 40001 };
+    guarded gate = guarded_normal(N, 1), up = guarded_normal(N, 2), y = guarded_new(N);
+    guarded narrow = guarded_new(N / 2 + 1), want = guarded_new(N / 2 + 1);
+    for (int isa = 0; isa < all->n; isa++) {
+        fc_backend *const be = all->be[isa];
+        be->ops->gelu_mul(be, y.at, FC_F32, gate.at, up.at, N);
+        fc_from_f32(want.at, FC_BF16, y.at, N);
+        be->ops->gelu_mul(be, narrow.at, FC_BF16, gate.at, up.at, N);
+        assert_memory_equal(narrow.at, want.at, N * 2);
+    }
+    guarded_free(gate);
+    guarded_free(up);
+    guarded_free(y);
+    guarded_free(narrow);
+    guarded_free(want);
+}
+
 static void conversion_is_that_of_the_formats_layer(void **state)
 {
     const backends *const all = *state;
@@ -206,6 +226,7 @@ int main(void)
         cmocka_unit_test(rope_turns_pairs_by_position_times_frequency),
         cmocka_unit_test(cross_entropy_is_the_negative_log_softmax),
         cmocka_unit_test(cross_entropy_survives_large_logits_and_shows_nan),
+        cmocka_unit_test(gated_activations_as_bf16_are_those_in_f32_rounded),
         cmocka_unit_test(conversion_is_that_of_the_formats_layer),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
