@@ -23,7 +23,7 @@ typedef struct fc_isa {
     const char *name;
     bool (*is_here)(void);
     const fc_gemm *f32, *rounded; /* products of either precision */
-    void (*rowops[4])(fc_cpu *cpu);
+    void (*rowops[6])(fc_cpu *cpu);
 } fc_isa;
 
 static bool always(void)
@@ -48,6 +48,7 @@ static bool has_avx512(void)
 #define ROWOPS(isa)                                                      \
     {                                                                    \
         fc_rowops_norm_##isa, fc_rowops_elem_##isa, fc_rowops_sae_##isa, \
+            fc_rowops_sparse_##isa, fc_rowops_relu_##isa,                \
             fc_rowops_attention_##isa                                    \
     }
 

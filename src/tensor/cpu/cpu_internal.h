@@ -5,6 +5,7 @@
 #define FC_TENSOR_CPU_CPU_INTERNAL_H
 
 #include "tensor/cpu/matmul_internal.h"
+#include "tensor/cpu/sparse_internal.h"
 
 /* Floats of scratch for each thread: what attention keeps of packed A, a block of packed B,
  * lines on their way through a transposition. */
@@ -42,6 +43,7 @@ typedef struct fc_cpu {
     fc_ops ops;
     void (*softmax)(const fc_softmax_block *block);
     const fc_gemm *gemm[2]; /* by fc_precision */
+    const fc_sparse_kernels *sparse[2];
     bool prefers_bf16;
     int n_workers;
     float *scratch;         /* [n_workers][FC_SCRATCH] */

@@ -26,10 +26,12 @@
 #define FC_ROWOPS_EXPAND(group, isa) FC_ROWOPS_PASTE(group, isa)
 #define FC_ROWOPS(group)             FC_ROWOPS_EXPAND(group, FC_ISA)
 
-#define FC_ROWOPS_DECLARE(isa)              \
-    void fc_rowops_norm_##isa(fc_cpu *cpu); \
-    void fc_rowops_elem_##isa(fc_cpu *cpu); \
-    void fc_rowops_sae_##isa(fc_cpu *cpu);  \
+#define FC_ROWOPS_DECLARE(isa)                \
+    void fc_rowops_norm_##isa(fc_cpu *cpu);   \
+    void fc_rowops_elem_##isa(fc_cpu *cpu);   \
+    void fc_rowops_sae_##isa(fc_cpu *cpu);    \
+    void fc_rowops_sparse_##isa(fc_cpu *cpu); \
+    void fc_rowops_relu_##isa(fc_cpu *cpu);   \
     void fc_rowops_attention_##isa(fc_cpu *cpu);
 FC_ROWOPS_DECLARE(ref)
 FC_ROWOPS_DECLARE(avx2)
