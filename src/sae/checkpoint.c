@@ -1,9 +1,10 @@
 /* checkpoint.c - writes and reads checkpoints/step-XXXXXXXX.safetensors.
  *
- *   metadata     facet_checkpoint "1", step, recipe (hash of the configuration),
+ *   metadata     facet_checkpoint "2", step, recipe (hash of the configuration),
  *                xxh3 (of all tensor data, in the order of the file)
  *   W_enc ...    F32, feature-major [d_sae, d_in]: the weights as the program holds them
  *   adam_m.NAME, adam_v.NAME    F32, moments of each
+ *   fired        I64 [d_sae]    step in which each feature last fired, 0 = never
  *   max.epoch, max.before       F32 [d_sae], running maxima of the features
  *   log.window   F64 [5]        n, total, mse, l1, l0: sums since the last line of the log
  *   log.recent   F64 [100, 4]   total, mse, l1, l0 of the last steps, a ring
@@ -29,11 +30,11 @@
 enum {
     N_LOSSES = 4,
     N_KEPT = 2,
-    MAX_TENSORS = 3 * FC_MAX_PARAMS + 5,
+    MAX_TENSORS = 3 * FC_MAX_PARAMS + 6,
     NAME_BYTES = 64,
 };
 
-static const char version[] = "1";
+static const char version[] = "2";
 
 /* The tensors of a state, in the order of the file. */
 typedef struct table {
@@ -107,6 +108,7 @@ static void make_table(table *t, const fc_train_state *s, const void *csv, size_
         add(t, "adam_m.", p->name, FC_F32, p->m, p->rows, p->cols);
         add(t, "adam_v.", p->name, FC_F32, p->v, p->rows, p->cols);
     }
+    add(t, "", "fired", FC_I64, s->step->fired, 1, d_sae);
     add(t, "", "max.epoch", FC_F32, s->max_epoch, 1, d_sae);
     add(t, "", "max.before", FC_F32, s->max_before, 1, d_sae);
     add(t, "", "log.window", FC_F64, t->window, 1, 1 + N_LOSSES);
@@ -292,6 +294,7 @@ static fc_status take(table *t, fc_train_state *s, int64_t n_done, char **csv,
         if (to != NULL) memcpy(to, t->tensor[i].data, t->tensor[i].n_bytes);
     }
     unpack_logs(t, s);
+    fc_step_weights_changed(s->step);
     s->n_done = n_done;
     *csv = text;
     return FC_OK;

@@ -7,13 +7,13 @@
 #define FC_SAE_CHECKPOINT_H
 
 #include "base/hash.h"
-#include "sae/arch.h"
+#include "sae/step.h"
 
 enum { FC_RECENT_STEPS = 100, FC_CHECKPOINT_MAX_STEP = 99999999 };
 
 /* All that the next step depends on, and what the logs have not said yet. */
 typedef struct fc_train_state {
-    fc_step *step; /* borrowed: weights and moments */
+    fc_step *step; /* borrowed: weights, moments, last firings */
     int64_t
         n_done; /* steps done: place in the data and in the schedules follow from it */
 

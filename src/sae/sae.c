@@ -48,10 +48,13 @@ void fc_sae_free(fc_sae *sae)
 void fc_sae_encode(const fc_sae *sae, fc_backend *be, fc_precision precision,
                    const float *x, int64_t n, float *scratch, float *f)
 {
-    const fc_arch *arch = fc_arch_find(sae->arch);
-    FC_CHECK(arch != NULL);
-    (void)fc_arch_encode(sae, be, precision, x, n, scratch, f);
-    arch->activate(sae, be, f, (fc_firing){0}, n);
+    if (sae->is_b_dec_subtracted)
+        be->ops->sub_row(be, scratch, x, sae->b_dec, n, sae->d_in);
+    const float *input = sae->is_b_dec_subtracted ? scratch : x;
+    const fc_mat w_enc = fc_mat_of(sae->w_enc, FC_F32, sae->d_sae, sae->d_in);
+    const fc_mat in = fc_mat_of(input, FC_F32, n, sae->d_in);
+    be->ops->matmul(be, f, n, w_enc, fc_mat_transposed(in), precision, false);
+    be->ops->bias_relu(be, f, sae->b_enc, NULL, NULL, NULL, sae->d_sae, n);
 }
 
 typedef struct add_bias {
@@ -71,7 +74,9 @@ static void add_bias_chunk(int64_t begin, int64_t end, int worker, void *ctx)
 void fc_sae_decode(const fc_sae *sae, fc_backend *be, fc_precision precision,
                    const float *f, int64_t n, float *y)
 {
-    fc_arch_decode(sae, be, precision, f, n, y);
+    const fc_mat codes = fc_mat_of(f, FC_F32, sae->d_sae, n);
+    const fc_mat w_dec = fc_mat_of(sae->w_dec, FC_F32, sae->d_sae, sae->d_in);
+    be->ops->matmul(be, y, sae->d_in, fc_mat_transposed(codes), w_dec, precision, false);
     add_bias a = {y, sae->b_dec, sae->d_in};
     fc_par_for(n, 64, add_bias_chunk, &a);
 }

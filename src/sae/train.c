@@ -2,8 +2,8 @@
  *
  *   for step = done .. T-1:   epoch = step / B, batch = step % B   (B batches an epoch)
  *       x = mixer             prefetched, normalised, in an order fixed by (seed, epoch)
- *       arch->step            losses, firing, gradients
- *       optimizer             projection, clipping, Adam
+ *       forward               features, losses
+ *       update                gradients, projection, clipping, Adam
  *       maxima, log, checkpoint, Ctrl-C
  *
  * All of that depends on the step count and on what a checkpoint holds, never on the clock, so
@@ -29,7 +29,6 @@
 #include "base/log.h"
 #include "sae/checkpoint.h"
 #include "sae/init.h"
-#include "sae/optimizer.h"
 #include "sae/run_log.h"
 #include "sae/run_recipe.h"
 #include "sae/schedule.h"
@@ -86,7 +85,7 @@ static fc_status make_sae(training *t, fc_err *err)
     FC_TRY(fc_normaliser_of_store(&sae->normaliser, (fc_norm_kind)t->config.normalization,
                                   t->store, err));
     fc_sae_init_weights(sae, &t->config, t->be);
-    return fc_step_new(&t->step, &t->config, t->be, sae, err);
+    return fc_step_new(&t->step, &t->config, t->be, sae, false, err);
 }
 
 static fc_status make_state(training *t, fc_err *err)
@@ -141,7 +140,7 @@ static fc_losses mean_of(fc_losses sum, int64_t n)
 static void keep_maxima(training *t)
 {
     fc_train_state *s = &t->state;
-    const float *max = t->step->firing.max;
+    const float *max = t->step->codes->firing.max;
     for (int64_t i = 0; i < t->config.d_sae; i++)
         if (max[i] > s->max_epoch[i]) s->max_epoch[i] = max[i];
     if (s->n_done % t->n_batches != 0) return;
@@ -171,7 +170,7 @@ static fc_status do_step(training *t, fc_err *err)
     t->step->x = batch->x;
     t->step->n = batch->n;
     t->step->l1_coefficient = fc_schedule_l1(&t->config, s->n_done);
-    t->step->arch->step(t->step);
+    fc_step_forward(t->step);
     const fc_losses *losses = &t->step->losses;
     if (!isfinite(losses->total))
         return fc_fail(err, FC_MISMATCH,
@@ -179,9 +178,8 @@ static fc_status do_step(training *t, fc_err *err)
                        " the loss is %g; a learning rate "
                        "below %g or --grad-clip-norm may help",
                        s->n_done, losses->total, t->config.lr);
-    (void)fc_optimizer_prepare(t->step, false);
-    fc_optimizer_apply(t->step, fc_schedule_lr(&t->config, s->n_done, t->n_steps),
-                       s->n_done + 1);
+    fc_step_update(t->step, fc_schedule_lr(&t->config, s->n_done, t->n_steps),
+                   s->n_done + 1);
 
     s->recent[s->n_done % FC_RECENT_STEPS] = *losses;
     add_losses(&s->window, losses);
@@ -220,7 +218,7 @@ static fc_status log_line(training *t, fc_progress *progress, fc_err *err)
 
 static fc_status log_maxima(training *t, fc_err *err)
 {
-    float *const max = t->step->row; /* free between steps */
+    float *const max = t->step->norm; /* free between steps */
     for (int64_t i = 0; i < t->config.d_sae; i++) max[i] = max_since(&t->state, i);
     return fc_run_log_maxima(t->log, t->state.n_done, max, t->config.d_sae, err);
 }

@@ -228,7 +228,7 @@ static void a_well_formed_checkpoint_of_something_else_is_not_used(void **state)
         {{"adam_v.b_enc", NULL, NULL, NULL}, "tensors"},
         {{NULL, "W_enc", NULL, NULL}, "W_enc"},
         {{NULL, "max.epoch", NULL, NULL}, "max.epoch"},
-        {{NULL, NULL, "facet_checkpoint", "2"}, "version is '2'"},
+        {{NULL, NULL, "facet_checkpoint", "1"}, "version is '1'"},
         {{NULL, NULL, "facet_checkpoint", NULL}, "version is ''"},
         {{NULL, NULL, "step", "19"}, "of step '19'"},
         {{NULL, NULL, "step", NULL}, "of step ''"},

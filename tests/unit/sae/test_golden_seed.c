@@ -16,9 +16,8 @@
 #include "base/alloc.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
-#include "sae/arch.h"
-#include "sae/optimizer.h"
 #include "sae/schedule.h"
+#include "sae/step.h"
 
 typedef struct run {
     char name[64], dir[FC_PATH_MAX];
@@ -125,7 +124,7 @@ static void open_run(run *r, const char *name, fc_backend *be)
     fc_assert_ok(fc_sae_new(&r->sae, r->d_in, r->d_sae, &err), &err);
     snprintf(r->sae->arch, sizeof r->sae->arch, "standard");
     r->sae->is_b_dec_subtracted = r->config.apply_b_dec_to_input;
-    fc_assert_ok(fc_step_new(&r->step, &r->config, be, r->sae, &err), &err);
+    fc_assert_ok(fc_step_new(&r->step, &r->config, be, r->sae, true, &err), &err);
     for (int i = 0; i < r->step->n_params; i++) {
         const fc_param *p = &r->step->param[i];
         float *w = values(r->start, p->name);
@@ -229,13 +228,14 @@ static void train_step(run *r, int64_t t, double loss_tolerance)
     fc_step *s = r->step;
     take_batch(r, t);
     s->l1_coefficient = fc_schedule_l1(&r->config, t);
-    s->arch->step(s);
+    fc_step_forward(s);
+    fc_step_gradients(s);
     if (t == 0) check_gradients(r, "step0.grad");
-    const double norm = fc_optimizer_prepare(s, true);
+    const double norm = fc_step_clip(s);
     if (t == 0) check_gradients(r, "step0.grad_used");
     const double lr = fc_schedule_lr(&r->config, t, r->n_steps);
     near(r, lr, scalar_at(r->start, "lr", t), 1e-14, "lr", t);
-    fc_optimizer_apply(s, lr, t + 1);
+    fc_step_apply(s, lr, t + 1);
 
     near(r, s->losses.total, scalar_at(r->trace, "total", t), loss_tolerance, "total", t);
     near(r, s->losses.mse, scalar_at(r->trace, "mse", t), loss_tolerance, "mse", t);

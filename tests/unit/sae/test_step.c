@@ -10,8 +10,7 @@
 
 #include "base/par.h"
 #include "base/rng.h"
-#include "sae/active.h"
-#include "sae/arch.h"
+#include "sae/step.h"
 
 enum { D = 12, F = 40, N = 7 };
 
@@ -46,10 +45,16 @@ static void make_rig(rig *r, fc_backend *be, int64_t d_sae, const int64_t *id,
     }
     fill(r->sae->b_dec, D, 300000, 0.1);
     fill(r->x, N * D, 400000, 1.0);
-    fc_assert_ok(fc_step_new(&r->step, &r->config, be, r->sae, &err), &err);
+    fc_assert_ok(fc_step_new(&r->step, &r->config, be, r->sae, true, &err), &err);
     r->step->x = r->x;
     r->step->n = N;
     r->step->l1_coefficient = 0.05;
+}
+
+static void run(fc_step *step)
+{
+    fc_step_forward(step);
+    fc_step_gradients(step);
 }
 
 static void drop_rig(rig *r)
@@ -136,7 +141,7 @@ static void gradients_are_central_differences_of_the_loss(void **state)
                 config.mse_form = mse;
                 config.apply_b_dec_to_input = is_subtracted;
                 make_rig(&r, be, F, NULL, &config);
-                r.step->arch->step(r.step);
+                run(r.step);
                 assert_true(fabs(r.step->losses.total - loss(&r)) < 1e-5 * loss(&r));
                 check_gradients(&r);
                 drop_rig(&r);
@@ -182,12 +187,9 @@ static void a_silent_feature_changes_no_byte_of_the_others(void **state)
         make_rig(&few, be, n, id, &config);
         for (int64_t i = 0; i < F; i++)
             if (is_silenced(i, evens[k])) all.sae->b_enc[i] = -1000.0f;
-        /* those that remain all fire somewhere, so the smaller SAE packs nothing */
         for (int64_t i = 0; i < n; i++) few.sae->b_enc[i] = all.sae->b_enc[id[i]] = 0.5f;
-        all.step->arch->step(all.step);
-        few.step->arch->step(few.step);
-        assert_int_equal(all.step->n_active, n);
-        assert_int_equal(few.step->n_active, n);
+        run(all.step);
+        run(few.step);
         assert_true(all.step->losses.total == few.step->losses.total);
         assert_memory_equal(all.step->param[FC_B_DEC].g, few.step->param[FC_B_DEC].g,
                             D * sizeof(float));
@@ -204,9 +206,9 @@ static void when_no_feature_fires_only_the_output_bias_learns(void **state)
     fc_train_config config;
     fc_train_defaults(&config);
     make_rig(&r, be, F, NULL, &config);
-    r.step->arch->step(r.step); /* leaves numbers in every buffer */
+    run(r.step); /* leaves numbers in every buffer */
     for (int i = 0; i < F; i++) r.sae->b_enc[i] = -1000.0f;
-    r.step->arch->step(r.step);
+    run(r.step);
     assert_true(r.step->losses.l0 == 0.0 && r.step->losses.l1 == 0.0);
     assert_true(fabs(r.step->losses.total - loss(&r)) < 1e-5 * loss(&r));
     check_gradients(&r);
@@ -227,7 +229,7 @@ static void a_step_gives_the_same_bytes_for_any_thread_count(void **state)
         make_rig(&r, be, F, NULL, &config);
         for (int i = 0; i < F; i += 2) r.sae->b_enc[i] = -1000.0f;
         fc_par_set_threads(n_threads);
-        r.step->arch->step(r.step);
+        run(r.step);
         if (n_threads == 1) memcpy(first, r.step->param[FC_W_ENC].g, sizeof first);
         assert_memory_equal(first, r.step->param[FC_W_ENC].g, sizeof first);
         drop_rig(&r);
@@ -235,33 +237,100 @@ static void a_step_gives_the_same_bytes_for_any_thread_count(void **state)
     fc_par_set_threads(0);
 }
 
-/* --- packing ------------------------------------------------------------------------------ */
+/* --- updates ------------------------------------------------------------------------------ */
 
-static void packing_and_unpacking_leave_active_rows_and_zeros(void **state)
+typedef struct outcome {
+    float w_enc[F * D], w_dec[F * D], b_enc[F], b_dec[D];
+} outcome;
+
+/* Some features fire always, some seldom, some never. Weights after a few steps. */
+static void train(outcome *end, fc_backend *be, const fc_train_config *config,
+                  bool has_gradients)
 {
-    (void)state;
-    enum { ROWS = 9, COLS = 300 }; /* more columns than one chunk */
-    static const int64_t counts[][ROWS] = {
-        {0, 0, 0, 0, 0, 0, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 1, 1, 1},
-        {1, 0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0, 5},
-        {0, 2, 0, 0, 3, 1, 0, 1, 0},
-    };
-    for (size_t c = 0; c < FC_LEN(counts); c++) {
-        static float x[ROWS * COLS], original[ROWS * COLS];
-        int64_t id[ROWS];
-        fill(original, ROWS * COLS, 0, 1.0);
-        memcpy(x, original, sizeof x);
-        const int64_t n = fc_active_rows(id, counts[c], ROWS);
-        fc_active_pack(x, x, id, n, COLS);
-        for (int64_t k = 0; k < n; k++)
-            assert_memory_equal(x + k * COLS, original + id[k] * COLS,
-                                COLS * sizeof(float));
-        fc_active_unpack(x, id, n, ROWS, COLS);
-        for (int64_t i = 0; i < ROWS; i++)
-            for (int64_t j = 0; j < COLS; j++)
-                assert_true(x[i * COLS + j] ==
-                            (counts[c][i] > 0 ? original[i * COLS + j] : 0.0f));
+    rig r;
+    fc_err err = {0};
+    make_rig(&r, be, F, NULL, config);
+    for (int i = 0; i < F; i++) {
+        static const float bias[] = {0.5f, -0.8f, -1.5f, -1000.0f};
+        r.sae->b_enc[i] = bias[i % 4];
     }
+    fc_step_free(r.step);
+    fc_assert_ok(fc_step_new(&r.step, &r.config, be, r.sae, has_gradients, &err), &err);
+    for (int k = 1; k <= 5; k++) {
+        r.step->x = r.x;
+        r.step->n = N;
+        r.step->l1_coefficient = 0.05;
+        fc_step_forward(r.step);
+        fc_step_update(r.step, 1e-2, k);
+    }
+    memcpy(end->w_enc, r.sae->w_enc, sizeof end->w_enc);
+    memcpy(end->w_dec, r.sae->w_dec, sizeof end->w_dec);
+    memcpy(end->b_enc, r.sae->b_enc, sizeof end->b_enc);
+    memcpy(end->b_dec, r.sae->b_dec, sizeof end->b_dec);
+    drop_rig(&r);
+}
+
+static void gradients_used_at_once_and_gradients_kept_give_the_same_bytes(void **state)
+{
+    for (int variant = 0; variant < 8; variant++) {
+        outcome fused, kept;
+        fc_train_config config;
+        fc_train_defaults(&config);
+        config.precision = variant & 1 ? FC_BF16_PRECISION : FC_F32_PRECISION;
+        config.unit_norm_decoder = (variant & 2) != 0;
+        config.apply_b_dec_to_input = (variant & 4) != 0;
+        config.l1_form = variant & 4 ? FC_L1_DECODER_NORM : FC_L1_SUM;
+        train(&fused, *state, &config, false);
+        train(&kept, *state, &config, true);
+        assert_memory_equal(&fused, &kept, sizeof fused);
+    }
+}
+
+/* --- rest --------------------------------------------------------------------------------- */
+
+/* One feature that fires only while the rig's bias lets it; a copy of its rows is moved by plain
+ * Adam steps with a gradient of 0, which never rest. */
+static void a_feature_at_rest_is_where_steps_without_gradient_leave_it(void **state)
+{
+    enum { SILENT = 900, FEATURE = 3 };
+    fc_backend *be = *state;
+    rig r;
+    fc_train_config config;
+    static const float zero[D] = {0};
+    float w[D], m[D], v[D];
+    fc_train_defaults(&config);
+    config.adam_beta1 = 0.75; /* at rest after some 600 steps */
+    make_rig(&r, be, F, NULL, &config);
+    const fc_param *p = &r.step->param[FC_W_ENC];
+    r.sae->b_enc[FEATURE] = 2.0f;
+    run(r.step);
+    fc_step_apply(r.step, 1e-3, 1);
+    memcpy(w, p->w + FEATURE * D, sizeof w);
+    memcpy(m, p->m + FEATURE * D, sizeof m);
+    memcpy(v, p->v + FEATURE * D, sizeof v);
+    for (int k = 2; k <= SILENT + 1; k++) {
+        r.sae->b_enc[FEATURE] = -1000.0f;
+        run(r.step);
+        fc_step_apply(r.step, 1e-3, k);
+        const fc_adam adam = {1e-3, config.adam_beta1, config.adam_beta2, config.adam_eps,
+                              k};
+        be->ops->adam(be, w, m, v, zero, D, &adam);
+        assert_memory_equal(w, p->w + FEATURE * D, sizeof w);
+    }
+    assert_true(m[0] == 0.0f && v[0] < p->v[FEATURE * D]); /* it did rest */
+
+    r.sae->b_enc[FEATURE] = 2.0f;
+    run(r.step);
+    const fc_adam adam = {1e-3, config.adam_beta1, config.adam_beta2, config.adam_eps,
+                          SILENT + 2};
+    be->ops->adam(be, w, m, v, p->g + FEATURE * D, D, &adam);
+    fc_step_apply(r.step, 1e-3, SILENT + 2);
+    for (int j = 0; j < D; j++) {
+        const double found = (double)p->v[FEATURE * D + j], expected = (double)v[j];
+        assert_true(fabs(found - expected) <= SILENT * 6e-8 * expected);
+        assert_true(fabs((double)p->w[FEATURE * D + j] - (double)w[j]) < 1e-6);
+    }
+    drop_rig(&r);
 }
 
 static int open_backend(void **state)
@@ -286,7 +355,8 @@ int main(void)
         cmocka_unit_test(a_silent_feature_changes_no_byte_of_the_others),
         cmocka_unit_test(when_no_feature_fires_only_the_output_bias_learns),
         cmocka_unit_test(a_step_gives_the_same_bytes_for_any_thread_count),
-        cmocka_unit_test(packing_and_unpacking_leave_active_rows_and_zeros),
+        cmocka_unit_test(gradients_used_at_once_and_gradients_kept_give_the_same_bytes),
+        cmocka_unit_test(a_feature_at_rest_is_where_steps_without_gradient_leave_it),
     };
     return cmocka_run_group_tests(tests, open_backend, close_backend);
 }
