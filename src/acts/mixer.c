@@ -8,6 +8,9 @@
  * in well under a millisecond, a training step takes tens: so one thread is enough, and it
  * never calls the parallel loop, which belongs to the caller.
  *
+ * Either way of mixing fills the slots: a permutation of all rows, gathered from the store, or a
+ * mixing buffer (mix_buffer.h).
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "acts/mixer.h"
 
@@ -16,6 +19,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "acts/mix_buffer.h"
 #include "base/alloc.h"
 #include "base/rng.h"
 
@@ -24,8 +28,9 @@ struct fc_mixer {
     const fc_normaliser *normaliser;
     fc_mixer_config config; /* epoch and index: of the next batch to fill; the thread's */
     int64_t n_rows, d, n_batches;
-    uint32_t *order; /* [n_rows] this epoch's permutation; the thread's */
-    float *x, *norm; /* the memory of all slots */
+    uint32_t *order;       /* full: [n_rows] this epoch's permutation; the thread's */
+    fc_mix_buffer *buffer; /* blocks; the thread's */
+    float *x, *norm;       /* the memory of all slots */
     uint32_t *row;
     fc_mixed_batch slot[FC_MIXER_SLOTS];
 
@@ -43,6 +48,23 @@ int64_t fc_mixer_batches(int64_t n_rows, int64_t batch_size, bool drop_last)
     return n_rows / batch_size + (!drop_last && n_rows % batch_size != 0);
 }
 
+static int64_t row_bytes(const fc_store *store)
+{
+    const fc_store_info *const info = fc_store_info_of(store);
+    return info->d * (int64_t)fc_dtype_size(info->dtype);
+}
+
+bool fc_mixer_wants_blocks(const fc_store *store, int64_t memory_bytes)
+{
+    return fc_store_rows(store) * row_bytes(store) >= memory_bytes / 2;
+}
+
+int64_t fc_mixer_buffer_rows(const fc_store *store, int64_t memory_bytes)
+{
+    const int64_t n_bytes = fc_min(memory_bytes / 4, FC_MIX_BUFFER_BYTES);
+    return fc_max(n_bytes / row_bytes(store), 1);
+}
+
 /* --- the thread --------------------------------------------------------------------------- */
 
 static void fill(fc_mixer *mixer, int64_t k)
@@ -52,33 +74,46 @@ static void fill(fc_mixer *mixer, int64_t k)
     const int64_t begin = at->index * size, n = fc_min(size, mixer->n_rows - begin);
     float *const x = mixer->x + slot * size * d, *const norm = mixer->norm + slot * size;
     uint32_t *const row = mixer->row + slot * size;
-    memcpy(row, mixer->order + begin, (size_t)n * sizeof *row);
-    fc_store_gather(mixer->store, row, n, x);
+    if (mixer->buffer != NULL) {
+        fc_mix_buffer_draw(mixer->buffer, row, x, n);
+    } else {
+        memcpy(row, mixer->order + begin, (size_t)n * sizeof *row);
+        fc_store_gather(mixer->store, row, n, x);
+    }
     fc_normalise(mixer->normaliser, x, x, norm, n);
     mixer->slot[slot] = (fc_mixed_batch){x, norm, row, n, at->epoch, at->index};
     if (++at->index < mixer->n_batches) return;
     at->index = 0;
     at->epoch++;
+    if (mixer->buffer != NULL && begin + n < mixer->n_rows)
+        fc_mix_buffer_skip(mixer->buffer, mixer->n_rows - begin - n);
 }
 
 static void shuffle(fc_mixer *mixer)
 {
+    if (mixer->order == NULL) return;
     const uint64_t stream = (uint64_t)FC_RNG_EPOCH + (uint64_t)mixer->config.epoch;
     fc_rng_permutation(mixer->config.seed, stream, mixer->n_rows, mixer->order);
+}
+
+/* Waits until slot k is free; false: the thread is to end. */
+static bool wait_for_space(fc_mixer *mixer, int64_t k)
+{
+    pthread_mutex_lock(&mixer->mutex);
+    while (!mixer->is_stopping && k - mixer->n_released == FC_MIXER_SLOTS)
+        pthread_cond_wait(&mixer->has_space, &mixer->mutex);
+    const bool is_stopping = mixer->is_stopping;
+    pthread_mutex_unlock(&mixer->mutex);
+    return !is_stopping;
 }
 
 static void *run(void *ctx)
 {
     fc_mixer *const mixer = ctx;
     bool is_stale = true; /* `order` is not of the current epoch */
-    for (int64_t k = 0;; k++) {
-        pthread_mutex_lock(&mixer->mutex);
-        while (!mixer->is_stopping && k - mixer->n_released == FC_MIXER_SLOTS)
-            pthread_cond_wait(&mixer->has_space, &mixer->mutex);
-        const bool is_stopping = mixer->is_stopping;
-        pthread_mutex_unlock(&mixer->mutex);
-        if (is_stopping) return NULL;
-
+    while (mixer->buffer != NULL && fc_mix_buffer_load(mixer->buffer))
+        if (!wait_for_space(mixer, 0)) return NULL;
+    for (int64_t k = 0; wait_for_space(mixer, k); k++) {
         if (is_stale) shuffle(mixer);
         fill(mixer, k);
         is_stale = mixer->config.index == 0;
@@ -88,6 +123,7 @@ static void *run(void *ctx)
         pthread_cond_signal(&mixer->has_batch);
         pthread_mutex_unlock(&mixer->mutex);
     }
+    return NULL;
 }
 
 /* --- the caller --------------------------------------------------------------------------- */
@@ -117,6 +153,15 @@ static fc_status check(const fc_mixer *mixer, fc_err *err)
         return fc_fail(err, FC_USAGE,
                        "the store has %" PRId64 " rows: no whole batch of %" PRId64,
                        mixer->n_rows, config->batch_size);
+    if (mixer->n_rows > UINT32_MAX)
+        return fc_fail(err, FC_USAGE,
+                       "the store has %" PRId64 " rows, expected at most %u",
+                       mixer->n_rows, UINT32_MAX);
+    if (config->buffer_rows < 0 || config->piece_rows < 0)
+        return fc_fail(err, FC_USAGE,
+                       "the mixing buffer has %" PRId64 " rows, read %" PRId64
+                       " at a time; expected 0 or more",
+                       config->buffer_rows, config->piece_rows);
     if (config->epoch < 0 || config->index < 0 || config->index >= mixer->n_batches)
         return fc_fail(err, FC_USAGE,
                        "cannot begin at epoch %" PRId64 ", batch %" PRId64
@@ -125,11 +170,27 @@ static fc_status check(const fc_mixer *mixer, fc_err *err)
     return FC_OK;
 }
 
+static fc_status make_buffer(fc_mixer *mixer, fc_err *err)
+{
+    const fc_mixer_config *const config = &mixer->config;
+    const int64_t piece = FC_MIX_PIECE_BYTES / row_bytes(mixer->store);
+    const fc_mix_place place = {.seed = config->seed,
+                                .piece_rows = config->piece_rows > 0 ? config->piece_rows
+                                                                     : fc_max(piece, 1),
+                                .capacity = fc_min(config->buffer_rows, mixer->n_rows),
+                                .epoch = config->epoch,
+                                .n_drawn = config->index * config->batch_size};
+    return fc_mix_buffer_new(&mixer->buffer, mixer->store, &place, err);
+}
+
 static fc_status allocate(fc_mixer *mixer, fc_err *err)
 {
     const int64_t n = FC_MIXER_SLOTS * mixer->config.batch_size;
-    FC_TRY(fc_alloc(&mixer->order, mixer->n_rows, sizeof *mixer->order,
-                    "the order of rows", err));
+    if (mixer->config.buffer_rows > 0)
+        FC_TRY(make_buffer(mixer, err));
+    else
+        FC_TRY(fc_alloc(&mixer->order, mixer->n_rows, sizeof *mixer->order,
+                        "the order of rows", err));
     FC_TRY(fc_alloc(&mixer->x, n, (size_t)mixer->d * sizeof *mixer->x, "batches of rows",
                     err));
     FC_TRY(fc_alloc(&mixer->norm, n, sizeof *mixer->norm, "norms of rows", err));
@@ -192,6 +253,7 @@ void fc_mixer_free(fc_mixer *mixer)
         pthread_cond_destroy(&mixer->has_space);
         pthread_cond_destroy(&mixer->has_batch);
     }
+    fc_mix_buffer_free(mixer->buffer);
     fc_free(mixer->order);
     fc_free(mixer->x);
     fc_free(mixer->norm);

@@ -56,6 +56,14 @@ int64_t fc_store_docs(const fc_store *store);
  * fc_store_rows. Any number of threads. */
 void fc_store_read(const fc_store *store, int64_t begin, int64_t n, float *out);
 void fc_store_gather(const fc_store *store, const uint32_t *row, int64_t n, float *out);
+/* Rows begin .. begin+n-1 as they are stored: out [n, d] of the store's dtype. */
+void fc_store_copy(const fc_store *store, int64_t begin, int64_t n, void *out);
+/* Hints for passes over more than fits in memory; rows as for fc_store_read, any number of threads.
+ * expect: the activations of these rows are read soon, so the system begins to. drop: they are not,
+ * so their pages leave the process, each once in a pass in order; they stay in the system's cache
+ * while it has room. Reading any row at any time stays right. */
+void fc_store_expect(const fc_store *store, int64_t begin, int64_t n);
+void fc_store_drop(const fc_store *store, int64_t begin, int64_t n);
 
 typedef struct fc_row { /* where a row comes from */
     int32_t token_id, doc_id, position;

@@ -2,8 +2,8 @@
  *
  *   row r    shard r / rows_per_shard, row r % rows_per_shard of it (all but the last are full)
  *
- * Everything is mapped once and stays in the page cache; a gather of random rows is a copy with
- * widening. Files are hostile: names, shapes and sizes are checked against meta.json before any
+ * Everything is mapped once and stays in the page cache while there is room; a gather of random rows
+ * is a copy with widening. Files are hostile: names, shapes and sizes are checked against meta.json before any
  * row is touched, and the rows' bytes mean nothing beyond numbers.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/memory.h"
 
 struct fc_store {
     char dir[FC_PATH_MAX];
@@ -244,20 +245,69 @@ double fc_store_mean_centred_norm(const fc_store *store)
 
 /* --- rows --------------------------------------------------------------------------------- */
 
+/* Rows that lie together in a shard. */
+typedef struct span {
+    const uint8_t *x;
+    int64_t n;
+    size_t n_bytes;
+} span;
+
+static size_t row_bytes(const fc_store *store)
+{
+    return (size_t)store->state.info.d * fc_dtype_size(store->state.info.dtype);
+}
+
+/* The first of begin .. begin+n-1, n >= 1, and what follows it in its shard. */
+static span span_at(const fc_store *store, int64_t begin, int64_t n)
+{
+    FC_CHECK(begin >= 0 && n > 0 && n <= store->state.n_rows - begin);
+    const int64_t full = store->state.info.rows_per_shard, at = begin % full;
+    const int64_t n_here = fc_min(n, store->state.shard[begin / full].n_rows - at);
+    return (span){.x = store->shard[begin / full].x + (size_t)at * row_bytes(store),
+                  .n = n_here,
+                  .n_bytes = (size_t)n_here * row_bytes(store)};
+}
+
 void fc_store_read(const fc_store *store, int64_t begin, int64_t n, float *out)
 {
     const fc_store_info *const info = &store->state.info;
-    const size_t row_bytes = (size_t)info->d * fc_dtype_size(info->dtype);
-    FC_CHECK(begin >= 0 && n >= 0 && n <= store->state.n_rows - begin);
-    while (n > 0) {
-        const int64_t i = begin / info->rows_per_shard, at = begin % info->rows_per_shard;
-        const int64_t n_here = fc_min(n, store->state.shard[i].n_rows - at);
-        const uint8_t *const from = store->shard[i].x + (size_t)at * row_bytes;
-        fc_to_f32(out, from, info->dtype, n_here * info->d);
-        out += n_here * info->d;
-        begin += n_here;
-        n -= n_here;
+    for (const int64_t end = begin + n; begin < end;) {
+        const span here = span_at(store, begin, end - begin);
+        fc_to_f32(out, here.x, info->dtype, here.n * info->d);
+        out += here.n * info->d;
+        begin += here.n;
     }
+}
+
+void fc_store_copy(const fc_store *store, int64_t begin, int64_t n, void *out)
+{
+    uint8_t *to = out;
+    for (const int64_t end = begin + n; begin < end;) {
+        const span here = span_at(store, begin, end - begin);
+        memcpy(to, here.x, here.n_bytes);
+        to += here.n_bytes;
+        begin += here.n;
+    }
+}
+
+static void advise(const fc_store *store, int64_t begin, int64_t n,
+                   void (*hint)(const void *data, size_t n_bytes))
+{
+    for (const int64_t end = begin + n; begin < end;) {
+        const span here = span_at(store, begin, end - begin);
+        hint(here.x, here.n_bytes);
+        begin += here.n;
+    }
+}
+
+void fc_store_expect(const fc_store *store, int64_t begin, int64_t n)
+{
+    advise(store, begin, n, fc_pages_expect);
+}
+
+void fc_store_drop(const fc_store *store, int64_t begin, int64_t n)
+{
+    advise(store, begin, n, fc_pages_drop);
 }
 
 void fc_store_gather(const fc_store *store, const uint32_t *row, int64_t n, float *out)

@@ -50,7 +50,11 @@ static fc_mixer *start(const bench *b, int64_t batch_size, bool drop_last, int64
 {
     fc_err err;
     fc_mixer *mixer = NULL;
-    const fc_mixer_config config = {batch_size, SEED, drop_last, epoch, index};
+    const fc_mixer_config config = {.batch_size = batch_size,
+                                    .seed = SEED,
+                                    .drop_last = drop_last,
+                                    .epoch = epoch,
+                                    .index = index};
     fc_assert_ok(fc_mixer_new(&mixer, b->store, &b->normaliser, &config, &err), &err);
     return mixer;
 }
@@ -191,7 +195,9 @@ static void impossible_settings_are_refused(void **state)
                  {{.batch_size = 16, .index = 13}, "has 13 batches"},
                  {{.batch_size = 16, .index = -1}, "batch -1"},
                  {{.batch_size = 16, .epoch = -1}, "epoch -1"},
-                 {{.batch_size = 16, .drop_last = true, .index = 12}, "has 12 batches"}};
+                 {{.batch_size = 16, .drop_last = true, .index = 12}, "has 12 batches"},
+                 {{.batch_size = 16, .buffer_rows = -1}, "buffer has -1 rows"},
+                 {{.batch_size = 16, .buffer_rows = 9, .piece_rows = -2}, "read -2 at"}};
     fc_err err;
     fc_mixer *mixer = NULL;
     for (size_t i = 0; i < FC_LEN(cases); i++)

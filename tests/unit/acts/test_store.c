@@ -73,6 +73,32 @@ static void rows_can_be_picked_in_any_order_and_twice(void **state)
     fc_test_dir_remove(dir);
 }
 
+/* Within a shard and over its ends; hints before and after change nothing. */
+static void rows_are_copied_as_stored_whatever_the_hints(void **state)
+{
+    (void)state;
+    char dir[FC_PATH_MAX];
+    fc_err err;
+    fc_store *store = NULL;
+    const int64_t spans[][2] = {{0, 300}, {0, 1}, {63, 2}, {10, 0}, {128, 64}, {299, 1}};
+    static uint16_t x[300 * FAKE_D]; /* NOLINT: scratch, large for a stack */
+    fc_test_dir_make(dir);
+    fake_make(dir, FC_BF16, 300, 64);
+    fc_assert_ok(fc_store_open(&store, dir, false, false, &err), &err);
+    for (size_t i = 0; i < FC_LEN(spans); i++) {
+        const int64_t begin = spans[i][0], n = spans[i][1];
+        fc_store_expect(store, begin, n);
+        fc_store_copy(store, begin, n, x);
+        fc_store_drop(store, begin, n);
+        for (int64_t k = 0; k < n * FAKE_D; k++)
+            assert_true(fc_bf16_to_f32((fc_bf16){x[k]}) ==
+                        fake_stored(FC_BF16, begin + k / FAKE_D, k % FAKE_D));
+    }
+    check_rows(store, FC_BF16, 300);
+    fc_store_close(store);
+    fc_test_dir_remove(dir);
+}
+
 static void every_document_is_found_and_no_other(void **state)
 {
     (void)state;
@@ -357,6 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back_as_stored),
         cmocka_unit_test(rows_can_be_picked_in_any_order_and_twice),
+        cmocka_unit_test(rows_are_copied_as_stored_whatever_the_hints),
         cmocka_unit_test(every_document_is_found_and_no_other),
         cmocka_unit_test(damaged_utf8_in_a_title_becomes_a_replacement_character),
         cmocka_unit_test(statistics_are_those_of_the_stored_rows),
