@@ -38,6 +38,9 @@ typedef struct fc_feature { /* one row per feature, dead ones too */
         frequency; /* mean over rows where it fires; share of rows > 0 */
     int64_t n_active;
     bool is_dead;
+    const char
+        *description; /* one line, what it fires on; "" when dead. Borrowed until close */
+    double purity;    /* share of its activation that the description explains, 0 .. 1 */
 } fc_feature;
 
 /* All features in order of id: [d_sae], borrowed until close. */
@@ -78,5 +81,57 @@ typedef struct fc_token_share {
 } fc_token_share;
 fc_status fc_features_tokens(fc_features_db *db, int64_t feature,
                              const fc_token_share **tokens, int64_t *n, fc_err *err);
+
+/* Features whose decoder rows point the same way: by cosine, largest first, up to 8, live ones. */
+typedef struct fc_neighbour {
+    int64_t feature;
+    double cosine;
+} fc_neighbour;
+fc_status fc_features_neighbours(fc_features_db *db, int64_t feature,
+                                 const fc_neighbour **neighbours, int64_t *n,
+                                 fc_err *err);
+
+/* Cosine of every live feature with its nearest one, [n]; for the histogram. Borrowed. */
+fc_status fc_features_nearest(fc_features_db *db, const double **cosine, int64_t *n,
+                              fc_err *err);
+
+/* Tokens whose logits the feature's decoder row raises most (score > 0, largest first) and lowers
+ * most (score < 0, lowest first), up to 10 each. Neither where the site gives no such reading; then
+ * the run key "logit_lens" says why, else it names the approximation. Borrowed until the next call. */
+typedef struct fc_token_score {
+    int32_t token_id;
+    const char *bytes;
+    int64_t n_bytes;
+    double
+        score; /* change of the logit at the feature's maximum, less the mean over tokens */
+} fc_token_score;
+fc_status fc_features_logits(fc_features_db *db, int64_t feature,
+                             const fc_token_score **raised, int64_t *n_raised,
+                             const fc_token_score **lowered, int64_t *n_lowered,
+                             fc_err *err);
+
+/* What surrounds a feature's activation, as shares of it: kind "before", "after" (a token next to
+ * the one it fires on), "position", "case", "slot". Largest first within a kind. */
+typedef struct fc_profile_line {
+    const char *kind, *text;
+    double share;
+} fc_profile_line;
+fc_status fc_features_profile(fc_features_db *db, int64_t feature,
+                              const fc_profile_line **lines, int64_t *n, fc_err *err);
+
+/* Concepts that were looked for (concepts.yaml), each with its best features by F1, best first. */
+typedef struct fc_concept_hit {
+    int64_t feature;
+    double f1, threshold, precision, recall, auc,
+        precision_100; /* among the feature's 100 strongest rows */
+} fc_concept_hit;
+typedef struct fc_concept_row {
+    const char *name, *rule; /* as in the file; the rule in words */
+    int64_t n_rows;          /* rows of the store on which it holds */
+    const fc_concept_hit *hit;
+    int64_t n_hits;
+} fc_concept_row;
+fc_status fc_features_concepts(fc_features_db *db, const fc_concept_row **concepts,
+                               int64_t *n, fc_err *err);
 
 #endif
