@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "acts/mixer.h"
 #include "base/file.h"
 #include "formats/manifest.h"
 
@@ -122,22 +123,47 @@ static fc_status hash_recipe(const json_t *recipe, char hash[FC_HASH_HEX], fc_er
     return FC_OK;
 }
 
-fc_status fc_run_precision(const char *run_dir, const fc_backend *be,
-                           fc_train_config *config, fc_err *err)
+/* A choice that is left open becomes what the run began with, else `word`. */
+static fc_status settle_choice(fc_train_config *config, const char *name,
+                               const json_t *there, const char *word, const char *path,
+                               fc_err *err)
 {
-    char path[FC_PATH_MAX];
     int64_t n;
     const fc_field *fields = fc_train_fields(&n);
-    const fc_field *field = fc_fields_find(fields, n, "precision");
-    const char *word = fc_backend_prefers_bf16(be) ? "bf16" : "f32";
-    json_t *there = NULL;
-    if (config->precision != FC_AUTO_PRECISION) return FC_OK;
+    FC_TRY(fc_json_text(there, name, &word, path, err));
+    return fc_field_set(fc_fields_find(fields, n, name), config, word, path, err);
+}
+
+static fc_status settle_shuffle(fc_train_config *config, const json_t *there,
+                                const fc_store *store, int64_t memory_bytes,
+                                const char *path, fc_err *err)
+{
+    const char *word = fc_mixer_wants_blocks(store, memory_bytes) ? "blocks" : "full";
+    if (config->shuffle == FC_SHUFFLE_AUTO)
+        FC_TRY(settle_choice(config, "shuffle", there, word, path, err));
+    if (config->shuffle != FC_SHUFFLE_BLOCKS || config->mix_buffer_rows != 0)
+        return FC_OK;
+    config->mix_buffer_rows =
+        fc_min(fc_mixer_buffer_rows(store, memory_bytes), fc_store_rows(store));
+    return fc_json_i64(there, "mix_buffer_rows", &config->mix_buffer_rows, path, err);
+}
+
+fc_status fc_run_settle(const char *run_dir, const fc_backend *be, const fc_store *store,
+                        int64_t memory_bytes, fc_train_config *config, fc_err *err)
+{
+    char path[FC_PATH_MAX];
+    json_t *recipe = NULL;
+    fc_status status;
     FC_TRY(fc_path_join(path, run_dir, "recipe.json", err));
-    if (fc_path_exists(path)) FC_TRY(fc_json_load(&there, path, err));
-    fc_status status =
-        fc_json_text(json_object_get(there, "train"), "precision", &word, path, err);
-    if (status == FC_OK) status = fc_field_set(field, config, word, path, err);
-    json_decref(there);
+    if (fc_path_exists(path)) FC_TRY(fc_json_load(&recipe, path, err));
+    const json_t *const there = json_object_get(recipe, "train");
+    if (config->precision == FC_AUTO_PRECISION)
+        FC_TRY_GOTO(settle_choice(config, "precision", there,
+                                  fc_backend_prefers_bf16(be) ? "bf16" : "f32", path,
+                                  err));
+    status = settle_shuffle(config, there, store, memory_bytes, path, err);
+done:
+    json_decref(recipe);
     return status;
 }
 

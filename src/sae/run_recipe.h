@@ -10,10 +10,11 @@
 #include "base/hash.h"
 #include "sae/train.h"
 
-/* Precision "auto" becomes a word that recipe.json can hold a run to: what the run in run_dir
- * began with, if there is one, else bf16 where the backend is faster with it and f32 where not. */
-fc_status fc_run_precision(const char *run_dir, const fc_backend *be,
-                           fc_train_config *config, fc_err *err);
+/* Options that are left open become what recipe.json can hold a run to: what the run in run_dir
+ * began with, if there is one; else precision bf16 where the backend is faster with it, f32 where
+ * not; shuffle and mix_buffer_rows as fc_mixer_wants_blocks and fc_mixer_buffer_rows say. */
+fc_status fc_run_settle(const char *run_dir, const fc_backend *be, const fc_store *store,
+                        int64_t memory_bytes, fc_train_config *config, fc_err *err);
 
 /* Writes run_dir/recipe.json. Where there is one already: is_resume false is refused; otherwise it
  * must say the same but for checkpoint_every and the paths of store and model, and the first

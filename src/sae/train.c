@@ -1,7 +1,7 @@
 /* train.c - the training loop: a store in, an SAE out, the same bytes whatever happens between.
  *
  *   for step = done .. T-1:   epoch = step / B, batch = step % B   (B batches an epoch)
- *       x = mixer             prefetched, normalised, in an order fixed by (seed, epoch)
+ *       x = mixer             prefetched, normalised, in an order fixed by (seed, epoch, shuffle)
  *       forward               features, losses
  *       update                gradients, projection, clipping, Adam
  *       maxima, log, checkpoint, Ctrl-C
@@ -27,6 +27,7 @@
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "sae/checkpoint.h"
 #include "sae/init.h"
 #include "sae/run_log.h"
@@ -107,11 +108,14 @@ static fc_status take_up(training *t, bool is_resume, fc_err *err)
     if (csv != NULL)
         fc_log(FC_LOG_INFO, "going on from step %" PRId64 " of %" PRId64, t->state.n_done,
                t->n_steps);
+    const bool is_in_blocks = t->config.shuffle == FC_SHUFFLE_BLOCKS;
     const fc_mixer_config mixer = {.batch_size = t->config.batch_size,
                                    .seed = (uint64_t)t->config.seed,
                                    .drop_last = t->config.drop_last,
                                    .epoch = t->state.n_done / t->n_batches,
-                                   .index = t->state.n_done % t->n_batches};
+                                   .index = t->state.n_done % t->n_batches,
+                                   .buffer_rows =
+                                       is_in_blocks ? t->config.mix_buffer_rows : 0};
     FC_TRY_GOTO(fc_mixer_new(&t->mixer, t->store, &t->sae->normaliser, &mixer, err));
     status = fc_run_log_open(&t->log, t->run_dir, csv, n_csv_bytes,
                              csv ? t->state.n_done + 1 : 0, err);
@@ -309,9 +313,10 @@ fc_status fc_train(const fc_train_config *config, const char *store_dir, fc_back
     fc_train_config asked = *config;
     fc_status status;
     FC_TRY(fc_train_check(config, err));
-    FC_TRY(fc_run_precision(out_dir, be, &asked, err));
-    training t = {.config = asked, .run_dir = out_dir, .be = be, .begin_s = fc_clock_s()};
+    training t = {.run_dir = out_dir, .be = be, .begin_s = fc_clock_s()};
     FC_TRY_GOTO(fc_store_open(&t.store, store_dir, false, false, err));
+    FC_TRY_GOTO(fc_run_settle(out_dir, be, t.store, fc_memory_bytes(), &asked, err));
+    t.config = asked;
     FC_TRY_GOTO(resolve(&t, err));
     FC_TRY_GOTO(fc_run_recipe(out_dir, &asked, store_dir, t.store, is_resume,
                               t.state.recipe_hash, err));

@@ -19,6 +19,14 @@ typedef enum fc_l1_form { FC_L1_SUM, FC_L1_MEAN, FC_L1_DECODER_NORM } fc_l1_form
 typedef enum fc_mse_form { FC_MSE_MEAN, FC_MSE_SUM } fc_mse_form;
 typedef enum fc_init { FC_INIT_LINEAR, FC_INIT_TIED_UNIT, FC_INIT_SAELENS } fc_init;
 
+/* Ways to mix, see acts/mixer.h. auto: settled when a run begins, kept when it goes on. */
+typedef enum fc_shuffle {
+    FC_SHUFFLE_AUTO,
+    FC_SHUFFLE_FULL,
+    FC_SHUFFLE_BLOCKS
+} fc_shuffle;
+#define FC_SHUFFLE_CHOICES "auto|full|blocks"
+
 typedef struct fc_train_config {
     int arch;      /* row of fc_archs: "standard" */
     int64_t d_sae; /* 0: expansion * d_in */
@@ -37,9 +45,11 @@ typedef struct fc_train_config {
     bool unit_norm_decoder;
     bool apply_b_dec_to_input;
     bool drop_last;
-    int normalization; /* none | center_unit | center_scale */
-    int init;          /* fc_init: linear is torch.nn.Linear's default, as the seed */
-    int precision;     /* fc_precision_choice */
+    int shuffle;             /* fc_shuffle */
+    int64_t mix_buffer_rows; /* with blocks; 0: settled when a run begins */
+    int normalization;       /* none | center_unit | center_scale */
+    int init;      /* fc_init: linear is torch.nn.Linear's default, as the seed */
+    int precision; /* fc_precision_choice */
     double
         dead_threshold; /* 1e-6: a feature is dead when its maximum does not exceed it */
     fc_every checkpoint_every, log_every, histogram_every;

@@ -41,6 +41,8 @@ static void the_recipe_seed_is_what_the_defaults_are(void **state)
     config.max_steps = defaults.max_steps;
     config.drop_last = defaults.drop_last;
     config.precision = defaults.precision;
+    config.shuffle = defaults.shuffle;
+    config.mix_buffer_rows = defaults.mix_buffer_rows;
     config.l1_warm_up_steps = defaults.l1_warm_up_steps;
     config.log_every = defaults.log_every;
     config.histogram_every = defaults.histogram_every;
