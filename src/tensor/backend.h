@@ -136,8 +136,9 @@ typedef struct fc_ops {
 
     /* Sampled dense-dense product: out[begin[i] + j] = u_i . v_(index[begin[i] + j]) at the entries of
      * a pattern; its value is not read.  u: [n_rows, k], v: [n_cols, k], col == 1 in both, F32 or BF16.
-     * F32: a sum over a row in 16 lanes. BF16: operands rounded, lanes of pairs. May be called from
-     * inside a parallel loop. */
+     * F32: k is cut into blocks of 384, each a sum in 16 lanes, and blocks are added in order, so that
+     * a block of v stays in the cache for many rows of u. BF16: operands rounded, lanes of pairs. May
+     * be called from inside a parallel loop. */
     void (*sddmm)(fc_backend *be, float *out, fc_sparse pattern, fc_mat u, fc_mat v,
                   fc_precision precision);
 
@@ -230,7 +231,9 @@ typedef struct fc_ops {
 
     /* One Adam step as torch.optim.Adam takes it (no weight decay, no amsgrad), n elements:
      *   m += (g - m)(1 - b1);  v = b2 v + (1 - b2) g^2
-     *   w -= lr / (1 - b1^step) * m / (sqrt(v) / sqrt(1 - b2^step) + eps) */
+     *   w -= lr / (1 - b1^step) * m / (sqrt(v) / sqrt(1 - b2^step) + eps)
+     * Then m below FLT_MIN becomes 0: subnormals are slow, and the row of a feature that has fallen
+     * silent comes to rest exactly. May be called from inside a parallel loop. */
     void (*adam)(fc_backend *be, float *w, float *m, float *v, const float *g, int64_t n,
                  const fc_adam *adam);
 

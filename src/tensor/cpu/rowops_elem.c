@@ -8,6 +8,8 @@
  * Compiled once for each instruction set (FC_ISA).
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <float.h>
+
 #include "tensor/cpu/matmul_runs_internal.h"
 #include "tensor/cpu/rowops_internal.h"
 
@@ -152,7 +154,7 @@ static void adam_part(int64_t begin, int64_t end, int worker, void *ctx)
         const float m_new = fmaf(g[i] - m[i], job.one_less_beta1, m[i]);
         const float v_new = fmaf(job.one_less_beta2 * g[i], g[i], job.beta2 * v[i]);
         const float denominator = sqrtf(v_new) / job.root_correction2 + job.eps;
-        m[i] = m_new;
+        m[i] = fabsf(m_new) < FLT_MIN ? 0.0f : m_new;
         v[i] = v_new;
         w[i] = w[i] - job.step_size * m_new / denominator;
     }

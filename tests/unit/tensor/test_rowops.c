@@ -448,9 +448,40 @@ static void any_number_of_threads_gives_the_same_bytes(void **state)
     fc_par_set_threads(0);
 }
 
+static void adam_brings_a_moment_without_a_gradient_to_rest(void **state)
+{
+    (void)state;
+    enum { N = 37, STEPS = 900 }; /* 0.9^900 is 1e-41 */
+    fc_backend *be[N_ISAS];
+    const int n_isas = open_backends(be);
+    for (int isa = 0; isa < n_isas; isa++) {
+        guarded w = guarded_normal(N, 1), m = guarded_normal(N, 2), v = guarded_new(N),
+                g = guarded_new(N), before = guarded_new(N);
+        memset(g.at, 0, N * sizeof *g.at);
+        for (int64_t i = 0; i < N; i++) v.at[i] = 1;
+        for (int64_t step = 1; step <= STEPS; step++) {
+            const fc_adam adam = {
+                .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .step = step};
+            be[isa]->ops->adam(be[isa], w.at, m.at, v.at, g.at, N, &adam);
+            for (int64_t i = 0; i < N; i++)
+                assert_true(m.at[i] == 0 || fabsf(m.at[i]) >= 0x1p-126f);
+            if (step == STEPS - 1) memcpy(before.at, w.at, N * sizeof *w.at);
+        }
+        for (int64_t i = 0; i < N; i++) assert_true(m.at[i] == 0);
+        assert_memory_equal(before.at, w.at, N * sizeof *w.at);
+        guarded_free(w);
+        guarded_free(m);
+        guarded_free(v);
+        guarded_free(g);
+        guarded_free(before);
+    }
+    close_backends(be, n_isas);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adam_brings_a_moment_without_a_gradient_to_rest),
         cmocka_unit_test(ref_is_the_definition_in_double),
         cmocka_unit_test(every_instruction_set_gives_the_bytes_of_ref),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bytes),
