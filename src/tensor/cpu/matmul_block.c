@@ -28,8 +28,10 @@ void fc_gemm_block(const fc_gemm *gemm, const fc_gemm_part *part)
     const int64_t n_shares = fc_ceil_div(part->m, gemm->mr), nr = gemm->nr;
     const int64_t panel_units = fc_gemm_panel_units(part->n_units);
     fc_gemm_part tile = *part;
+    tile.soon_step = fc_ceil_div(nr * FC_GEMM_UNIT_BYTES, n_shares);
     for (int64_t j = 0; j < part->n; j += nr) {
         tile.b = part->b + j * panel_units;
+        const float *const next = j + nr < part->n ? tile.b + nr * panel_units : tile.b;
         tile.n = fc_min(nr, part->n - j);
         for (int64_t share = 0; share < n_shares; share++) {
             const int64_t i = share * part->m / n_shares;
@@ -37,6 +39,8 @@ void fc_gemm_block(const fc_gemm *gemm, const fc_gemm_part *part)
             tile.a =
                 (const unsigned char *)part->a + i * part->a_row * FC_GEMM_UNIT_BYTES;
             tile.c = part->c + i * part->c_row + j;
+            tile.soon =
+                (const unsigned char *)next + share * tile.soon_step * part->n_units;
             if (tile.n == nr)
                 gemm->tile(&tile);
             else

@@ -40,6 +40,9 @@ typedef struct fc_gemm_part {
     int64_t m, n;
     int64_t n_units;
     bool accumulate;
+    const unsigned char
+        *soon; /* read next: a kernel asks for soon_step bytes of it per unit */
+    int64_t soon_step;
 } fc_gemm_part;
 
 /* A unit of A where it lies: in packed rows, or in a matrix of bf16 at any even address. */

@@ -22,6 +22,7 @@
 
 enum {
     TILE_ROWS = FC_GEMM_ROWS,
+    TILE_COLS = 3 * FC_GEMM_COLS,
     MIN_TILE_COLS = 4 * FC_GEMM_MAX_NR,
     TILES_PER_THREAD = 3,
     PACK_COLS = 128,      /* of B that one thread packs at a time */
@@ -157,7 +158,8 @@ static void choose_tiles(product *p)
     p->tile_m = fc_min(TILE_ROWS, equal_parts(p->m, TILE_ROWS, p->gemm->mr));
     p->n_tiles_m = fc_ceil_div(p->m, p->tile_m);
     const int64_t n_across = fc_ceil_div(wanted, p->n_tiles_m);
-    p->tile_n = equal_parts(p->n, fc_max(MIN_TILE_COLS, p->n / n_across), FC_GEMM_MAX_NR);
+    p->tile_n = equal_parts(
+        p->n, fc_min(TILE_COLS, fc_max(MIN_TILE_COLS, p->n / n_across)), FC_GEMM_MAX_NR);
 }
 
 static bool is_aligned(const fc_gemm_operand *a)
