@@ -27,16 +27,6 @@ typedef struct fc_hits {
     float max;          /* the largest of them */
 } fc_hits;
 
-/* The activations of a chunk of features in a block, whole and as lists of hits. */
-typedef struct fc_chunk {
-    int64_t n_features, n; /* n rows */
-    float *f;              /* [n_features, n] */
-    int64_t *count;        /* [n_features] hits of each */
-    int32_t *at;           /* [n_features, stride] the first count[i] of a row: hits.at */
-    float *value;          /* [n_features, stride] hits.value */
-    int64_t stride;
-} fc_chunk;
-
 /* One activation that is kept. */
 typedef struct fc_peak {
     float value;

@@ -9,6 +9,9 @@
  * (bottom-k sampling), and the sample of two cells put together is the lowest of both: so cells
  * can be merged when the window moves, and joined to ranges at the end.
  *
+ * Few activations of a long store are drawn: of all others only the count and the limit of their
+ * cell are touched, and the loop over hits has no branch that is hard to foresee.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "study/spectrum_internal.h"
 
@@ -39,7 +42,11 @@ fc_status fc_spectrum_init(fc_spectrum *spectrum, int64_t n_features, int64_t pe
     FC_TRY_GOTO(fc_alloc(&s.top, n_features, sizeof *s.top, "octaves", err));
     FC_TRY_GOTO(fc_alloc(&s.count, n_features, FC_SPECTRUM_SLOTS * sizeof *s.count,
                          "histograms", err));
+    FC_TRY_GOTO(fc_alloc(&s.limit, n_features, FC_SPECTRUM_CELLS * sizeof *s.limit,
+                         "limits of samples", err));
     FC_TRY_GOTO(fc_alloc(&s.draw, n_features, draw_bytes, "sampled activations", err));
+    if (per_cell > 0)
+        memset(s.limit, 0xff, (size_t)n_features * FC_SPECTRUM_CELLS * sizeof *s.limit);
     memset(s.draw, 0xff, (size_t)n_features * draw_bytes);
     for (int64_t i = 0; i < n_features; i++)
         s.key[i] =
@@ -55,6 +62,7 @@ void fc_spectrum_deinit(fc_spectrum *spectrum)
     fc_free(spectrum->key);
     fc_free(spectrum->top);
     fc_free(spectrum->count);
+    fc_free(spectrum->limit);
     fc_free(spectrum->draw);
     *spectrum = (fc_spectrum){0};
 }
@@ -84,7 +92,7 @@ static int32_t slot_of(float v, int32_t top)
 
 static int32_t cell_of_slot(int32_t slot)
 {
-    return slot == 0 ? 0 : 1 + (slot - 1) / FC_SPECTRUM_CELL;
+    return (int32_t)(((uint32_t)slot + FC_SPECTRUM_CELL - 1) / FC_SPECTRUM_CELL);
 }
 
 /* A value in the middle of slot 1 .. SLOTS-1. */
@@ -144,26 +152,41 @@ static void raise_draws(fc_draw *draw, int64_t per_cell, int64_t n_octaves)
     memset(draw + per_cell + n_kept, 0xff, (size_t)n * sizeof *draw);
 }
 
+/* Lets the window of a feature reach up to an octave. */
+static void raise_window(fc_spectrum *s, int64_t feature, int32_t octave)
+{
+    const int64_t per_cell = s->per_cell;
+    const int64_t n = fc_min(octave - s->top[feature], FC_SPECTRUM_OCTAVES);
+    uint32_t *limit = s->limit + feature * FC_SPECTRUM_CELLS;
+    fc_draw *draw = s->draw + feature * FC_SPECTRUM_CELLS * per_cell;
+    raise_counts(s->count + feature * FC_SPECTRUM_SLOTS, n);
+    raise_draws(draw, per_cell, n);
+    for (int64_t cell = 0; per_cell > 0 && cell < FC_SPECTRUM_CELLS; cell++)
+        limit[cell] = draw[(cell + 1) * per_cell - 1].priority;
+    s->top[feature] = octave;
+}
+
 void fc_spectrum_add(fc_spectrum *spectrum, const fc_hits *hits, const fc_block *block)
 {
     const int64_t feature = hits->feature, per_cell = spectrum->per_cell;
-    uint32_t *count = spectrum->count + feature * FC_SPECTRUM_SLOTS;
-    fc_draw *draw = spectrum->draw + feature * FC_SPECTRUM_CELLS * per_cell;
     const int32_t octave = octave_of(hits->max);
-    if (octave > spectrum->top[feature]) {
-        const int64_t n = fc_min(octave - spectrum->top[feature], FC_SPECTRUM_OCTAVES);
-        raise_counts(count, n);
-        raise_draws(draw, per_cell, n);
-        spectrum->top[feature] = octave;
-    }
+    if (octave > spectrum->top[feature]) raise_window(spectrum, feature, octave);
     const int32_t top = spectrum->top[feature];
     const uint32_t key = spectrum->key[feature];
+    uint32_t *count = spectrum->count + feature * FC_SPECTRUM_SLOTS;
+    uint32_t *limit = spectrum->limit + feature * FC_SPECTRUM_CELLS;
+    fc_draw *draw = spectrum->draw + feature * FC_SPECTRUM_CELLS * per_cell;
     for (int64_t j = 0; j < hits->n; j++) {
         const int32_t slot = slot_of(hits->value[j], top), at = hits->at[j];
+        const int32_t cell = cell_of_slot(slot);
+        const uint32_t priority = mix(block->draw[at] ^ key);
         count[slot]++;
-        keep_lowest(draw + cell_of_slot(slot) * per_cell, per_cell,
-                    (fc_draw){mix(block->draw[at] ^ key), (uint32_t)(block->first + at),
-                              block->doc[at], hits->value[j]});
+        if (priority > limit[cell]) continue;
+        fc_draw *list = draw + cell * per_cell;
+        keep_lowest(list, per_cell,
+                    (fc_draw){priority, (uint32_t)(block->first + at), block->doc[at],
+                              hits->value[j]});
+        if (per_cell > 0) limit[cell] = list[per_cell - 1].priority;
     }
 }
 

@@ -38,11 +38,13 @@ typedef struct fc_spectrum {
     uint32_t *key;    /* [n_features] random word of each feature */
     int32_t *top;     /* [n_features] binary exponent field of the top octave */
     uint32_t *count;  /* [n_features, SLOTS] */
+    uint32_t *limit;  /* [n_features, CELLS] priority of a cell's last draw */
     fc_draw
         *draw; /* [n_features, CELLS, per_cell] priority ascending; unused: all ones */
 } fc_spectrum;
 
-/* 0 <= per_cell <= MOST_DRAWS. Takes n_features * (7.2 KB + per_cell * 0.9 KB). On failure *spectrum is {0}. */
+/* 0 <= per_cell <= MOST_DRAWS. Takes n_features * (7.4 KB + per_cell * 0.9 KB). On failure *spectrum
+ * is {0}. */
 fc_status fc_spectrum_init(fc_spectrum *spectrum, int64_t n_features, int64_t per_cell,
                            uint64_t seed, fc_err *err);
 void fc_spectrum_deinit(fc_spectrum *spectrum);

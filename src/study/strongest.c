@@ -7,7 +7,8 @@
  * fell out can have to come back, because a place is only ever given to something stronger.
  *
  * A sorted array and not a heap: most activations fail the comparison with the weakest, and the
- * share of a document is found by looking through the list anyway. O(k) for those that enter.
+ * share of a document is found by looking through the list anyway. O(k) for those that enter; most
+ * features of a block have none, and are passed by with a look at their maximum.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "study/strongest_internal.h"
@@ -23,6 +24,8 @@ fc_status fc_strongest_init(fc_strongest *strongest, int64_t n_features, int64_t
     FC_TRY_GOTO(fc_bytes(k, sizeof *s.peak, &row_bytes, err));
     FC_TRY_GOTO(fc_alloc(&s.peak, n_features, row_bytes, "strongest activations", err));
     FC_TRY_GOTO(fc_alloc(&s.n, n_features, sizeof *s.n, "counts of activations", err));
+    FC_TRY_GOTO(
+        fc_alloc(&s.least, n_features, sizeof *s.least, "least activations", err));
 done:
     if (status != FC_OK) fc_strongest_deinit(&s);
     *strongest = s;
@@ -33,6 +36,7 @@ void fc_strongest_deinit(fc_strongest *strongest)
 {
     fc_free(strongest->peak);
     fc_free(strongest->n);
+    fc_free(strongest->least);
     *strongest = (fc_strongest){0};
 }
 
@@ -67,15 +71,17 @@ static int64_t insert(const fc_strongest *s, fc_peak *list, int64_t n, fc_peak p
 void fc_strongest_add(fc_strongest *strongest, const fc_hits *hits, const fc_block *block)
 {
     const int64_t k = strongest->k;
+    float *least = &strongest->least[hits->feature];
+    if (k == 0 || hits->max <= *least) return;
     fc_peak *list = strongest->peak + hits->feature * k;
     int64_t n = strongest->n[hits->feature];
-    if (n == k && (k == 0 || hits->max <= list[k - 1].value)) return;
     for (int64_t j = 0; j < hits->n; j++) {
-        if (n == k && hits->value[j] <= list[k - 1].value) continue;
+        if (hits->value[j] <= *least) continue;
         const int32_t at = hits->at[j];
         n = insert(
             strongest, list, n,
             (fc_peak){hits->value[j], (uint32_t)(block->first + at), block->doc[at]});
+        if (n == k) *least = list[k - 1].value;
     }
     strongest->n[hits->feature] = (int32_t)n;
 }

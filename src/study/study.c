@@ -85,8 +85,8 @@ static fc_status check_job(const fc_study_job *job, fc_err *err)
     if (fc_arch_find(sae->arch) != &fc_arch_standard)
         return fc_fail(
             err, FC_MISMATCH,
-            "the SAE's architecture is '%s', expected 'standard': its features are "
-            "encoded in parts",
+            "the SAE's architecture is '%s', expected 'standard': the rows around an "
+            "example are encoded by its formula",
             sae->arch);
     if (job->n_rows < 1 || job->n_rows >= UINT32_MAX)
         return fc_fail(err, FC_USAGE,

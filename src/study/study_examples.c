@@ -3,9 +3,10 @@
  *   a_t = max(0, w_enc_i . (x_t - b_dec) + b_enc_i)          t over the rows shown
  *
  * The pass cannot keep activations around a maximum that it does not know yet. Gathering them
- * afterwards costs 11 dot products for each example, some thousandth of the pass. Examples are
- * taken in order of rows, so that a store on a disk is read forwards. With bf16 products the
- * operands are rounded here too, so that a neighbour cannot exceed the peak for rounding alone.
+ * afterwards costs 11 dot products for each example, some hundredth of the pass. Examples are
+ * taken in order of rows, so that the store is read forwards and rows behind can be let go. With
+ * bf16 products the operands are rounded here too, so that a neighbour cannot exceed the peak for
+ * rounding alone.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "study/study_examples_internal.h"
@@ -163,6 +164,8 @@ static void fill_examples(int64_t begin, int64_t end, int worker, void *ctx)
         }
         activation[example->peak.row - example->first] = example->peak.value;
     }
+    const int64_t first = e->example[e->order[begin]].first;
+    fc_store_drop(job->store, first, e->example[e->order[end - 1]].first - first);
 }
 
 /* qsort has no context: rows and ids are sorted as one number, row above id. */

@@ -1,11 +1,16 @@
 /* study_pass.c - reads, encodes and counts, block by block.
  *
- * Rows are read and normalised by all threads; then each chunk of features is encoded, its rows of
- * f are gone through feature by feature, and it is decoded. A feature belongs to one thread at a
- * time and meets the rows in order, so nothing here depends on the number of threads. The only
- * sums across features, L0 of the rows, are integers.
+ *   read_rows        x [n, d], normalised
+ *   fc_codes_encode  the rows on which each feature fires, as a list or a whole row
+ *   count_features   every statistic of a feature goes through its hits
+ *   fc_codes_decode  y [n, d] and with it what is lost
  *
- * The hits of a feature are first gathered without a branch; what follows touches only them.
+ * A feature belongs to one thread at a time and meets the rows in order, so nothing here depends on
+ * the number of threads. The only sums across features, L0 of the rows, are integers. Most features
+ * are lists already; a whole row is gathered into one, without a branch, before it is gone through.
+ *
+ * The store is read once from front to back: the rows of the next blocks are asked for ahead, those
+ * behind are let go, so that the pass takes no more memory for a larger store.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "study/study_pass_internal.h"
@@ -20,21 +25,25 @@
 #include "base/par.h"
 #include "base/rng.h"
 
-enum { ROW_GRAIN = 16, FEATURE_GRAIN = 8 };
+enum { ROW_GRAIN = 16, FEATURE_GRAIN = 32, BLOCKS_AHEAD = 4 };
 
 typedef enum row_fault { ROW_FINE, ROW_NOT_FINITE, ROW_BAD_TOKEN } row_fault;
 
-/* Buffers of the pass while it runs. */
+/* Buffers of the pass while it runs; blocks of up to n_max rows. */
 typedef struct workspace {
     const fc_study_job *job;
     fc_study_pass *pass;
     fc_block block;
-    uint8_t *fault;     /* [ROWS] row_fault */
-    float *x, *centred; /* [ROWS, d] */
-    fc_chunk chunk;     /* of up to CHUNK features; stride ROWS */
-    int64_t first;      /* feature of the chunk */
+    uint8_t *fault; /* [n_max] row_fault */
+    float *x, *y;   /* [n_max, d] */
+    fc_codes *codes;
+    fc_mat w_dec;     /* [d_sae, d], in BF16 rounded once for all blocks */
+    fc_bf16 *rounded; /* what it is then */
+    int64_t n_max;
+    int32_t *at;  /* [n_workers, n_max] hits of a whole row */
+    float *value; /* [n_workers, n_max] */
+    int32_t *l0;  /* [n_workers, n_max] of the features that are whole rows */
     int n_workers;
-    int32_t *l0; /* [n_workers, ROWS] */
 } workspace;
 
 /* --- reading ---------------------------------------------------------------------------- */
@@ -120,50 +129,49 @@ static fc_status note_documents(workspace *w, fc_err *err)
 
 /* --- one feature in one block ----------------------------------------------------------- */
 
-/* Where f[n] is above 0; returns how many. */
-static int64_t gather_hits(const float *f, int64_t n, int32_t *at, float *value)
+/* Makes a list of f[n] > 0 and counts it in l0; returns how many there are. */
+static int64_t gather_hits(const float *f, int64_t n, int32_t *at, float *value,
+                           int32_t *l0)
 {
     int64_t n_hits = 0;
     for (int64_t t = 0; t < n; t++) {
+        const bool fires = f[t] > 0.0f;
         at[n_hits] = (int32_t)t;
         value[n_hits] = f[t];
-        n_hits += f[t] > 0.0f;
+        n_hits += fires;
+        l0[t] += fires;
     }
     return n_hits;
 }
 
-static bool is_silent(const float *f, int64_t n)
+static fc_hits hits_of(const workspace *w, int64_t feature, int worker)
 {
-    uint32_t any = 0;
-    for (int64_t t = 0; t < n; t++) {
-        uint32_t bits;
-        memcpy(&bits, &f[t], sizeof bits);
-        any |= bits;
+    const fc_codes *c = w->codes;
+    fc_hits hits = {.feature = feature,
+                    .n = c->firing.count[feature],
+                    .at = c->index + feature * c->row,
+                    .value = c->value + feature * c->row,
+                    .max = c->firing.max[feature]};
+    if (fc_codes_is_whole(c, feature)) {
+        const int64_t own = worker * w->n_max;
+        gather_hits(hits.value, c->n, w->at + own, w->value + own, w->l0 + own);
+        hits.at = w->at + own;
+        hits.value = w->value + own;
     }
-    return any == 0;
+    return hits;
 }
 
 static void count_features(int64_t begin, int64_t end, int worker, void *ctx)
 {
     workspace *w = ctx;
     fc_study_pass *pass = w->pass;
-    const fc_chunk *chunk = &w->chunk;
-    int32_t *l0 = w->l0 + worker * FC_STUDY_ROWS;
+    const fc_firing *firing = &w->codes->firing;
     for (int64_t i = begin; i < end; i++) {
-        const float *f = chunk->f + i * chunk->n;
-        int32_t *at = chunk->at + i * chunk->stride;
-        float *value = chunk->value + i * chunk->stride;
-        chunk->count[i] =
-            is_silent(f, chunk->n) ? 0 : gather_hits(f, chunk->n, at, value);
-        if (chunk->count[i] == 0) continue;
-        fc_hits hits = {w->first + i, chunk->count[i], at, value, 0.0f};
-        fc_feature_sums *sums = &pass->feature[hits.feature];
-        for (int64_t j = 0; j < hits.n; j++) {
-            l0[at[j]]++;
-            sums->sum += (double)value[j];
-            if (value[j] > hits.max) hits.max = value[j];
-        }
+        if (firing->count[i] == 0) continue;
+        const fc_hits hits = hits_of(w, i, worker);
+        fc_feature_sums *sums = &pass->feature[i];
         sums->n += hits.n;
+        sums->sum += firing->sum[i];
         if (hits.max > sums->max) sums->max = hits.max;
         fc_strongest_add(&pass->strongest, &hits, &w->block);
         fc_spectrum_add(&pass->spectrum, &hits, &w->block);
@@ -173,7 +181,7 @@ static void count_features(int64_t begin, int64_t end, int worker, void *ctx)
 
 static fc_status check_finite(const workspace *w, fc_err *err)
 {
-    for (int64_t i = w->first; i < w->first + w->chunk.n_features; i++)
+    for (int64_t i = 0; i < w->codes->d_sae; i++)
         if (!isfinite(w->pass->feature[i].max))
             return fc_fail(err, FC_FORMAT,
                            "feature %" PRId64 " is infinite on a row from %" PRId64
@@ -184,52 +192,37 @@ static fc_status check_finite(const workspace *w, fc_err *err)
 
 /* --- blocks ----------------------------------------------------------------------------- */
 
-/* The features begin .. begin+n-1 as an SAE of their own; for an architecture whose features do
- * not look at each other. */
-static fc_sae part_of(const fc_sae *sae, int64_t begin, int64_t n)
+static void count_l0(const workspace *w)
 {
-    fc_sae part = *sae;
-    part.d_sae = n;
-    part.w_enc += begin * sae->d_in;
-    part.w_dec += begin * sae->d_in;
-    part.b_enc += begin;
-    return part;
-}
-
-static fc_status run_chunk(workspace *w, fc_err *err)
-{
-    const fc_study_job *job = w->job;
-    const fc_sae part = part_of(job->sae, w->first, w->chunk.n_features);
-    fc_sae_encode(&part, job->be, job->precision, w->x, w->chunk.n, w->centred,
-                  w->chunk.f);
-    fc_par_for(w->chunk.n_features, FEATURE_GRAIN, count_features, w);
-    FC_TRY(check_finite(w, err));
-    fc_reconstruction_add(&w->pass->reconstruction, job->be, job->precision, &w->chunk,
-                          part.w_dec);
-    return FC_OK;
+    for (int64_t t = 0; t < w->block.n; t++) {
+        int64_t l0 = w->codes->token_count[t];
+        for (int i = 0; i < w->n_workers; i++) l0 += w->l0[i * w->n_max + t];
+        w->pass->l0[l0]++;
+    }
 }
 
 static fc_status run_block(workspace *w, fc_err *err)
 {
-    const fc_sae *sae = w->job->sae;
+    const fc_study_job *job = w->job;
     const int64_t n = w->block.n;
     fc_par_for(n, ROW_GRAIN, read_rows, w);
     FC_TRY(check_rows(w, err));
     FC_TRY(note_documents(w, err));
-    memset(w->l0, 0, (size_t)w->n_workers * FC_STUDY_ROWS * sizeof *w->l0);
-    fc_reconstruction_begin(&w->pass->reconstruction, n);
-    w->chunk.n = n;
-    for (w->first = 0; w->first < sae->d_sae; w->first += FC_STUDY_CHUNK) {
-        w->chunk.n_features = fc_min(FC_STUDY_CHUNK, sae->d_sae - w->first);
-        FC_TRY(run_chunk(w, err));
-    }
-    fc_reconstruction_end(&w->pass->reconstruction, w->x, sae->b_dec, n);
-    for (int64_t t = 0; t < n; t++) {
-        int64_t l0 = 0;
-        for (int i = 0; i < w->n_workers; i++) l0 += w->l0[i * FC_STUDY_ROWS + t];
-        w->pass->l0[l0]++;
-    }
+    fc_codes_encode(w->codes, job->sae, job->be, w->x, n);
+    memset(w->l0, 0, (size_t)(w->n_workers * w->n_max) * sizeof *w->l0);
+    fc_par_for(job->sae->d_sae, FEATURE_GRAIN, count_features, w);
+    FC_TRY(check_finite(w, err));
+    fc_codes_decode(w->codes, job->be, w->w_dec, w->y);
+    count_l0(w);
+    fc_reconstruction_add(&w->pass->reconstruction, w->x, w->y, job->sae->b_dec, n);
     return FC_OK;
+}
+
+/* The store's rows of a block `ahead` blocks from this one, as far as there are any. */
+static void expect_rows(const workspace *w, int64_t ahead)
+{
+    const int64_t first = w->block.first + ahead * w->n_max;
+    fc_store_expect(w->job->store, first, fc_min(w->n_max, w->job->n_rows - first));
 }
 
 static fc_status run_blocks(workspace *w, fc_err *err)
@@ -237,15 +230,17 @@ static fc_status run_blocks(workspace *w, fc_err *err)
     const int64_t n_rows = w->job->n_rows;
     fc_progress progress = fc_progress_begin("study", "rows", 0.0, (double)n_rows);
     fc_status status = FC_OK;
-    for (int64_t first = 0; first < n_rows && status == FC_OK; first += FC_STUDY_ROWS) {
+    for (int64_t first = 0; first < n_rows && status == FC_OK; first += w->n_max) {
         if (fc_cancel_requested()) {
             status = fc_fail(err, FC_CANCELLED, "study was interrupted at row %" PRId64,
                              first);
             break;
         }
         w->block.first = first;
-        w->block.n = fc_min(FC_STUDY_ROWS, n_rows - first);
+        w->block.n = fc_min(w->n_max, n_rows - first);
+        expect_rows(w, BLOCKS_AHEAD);
         status = run_block(w, err);
+        fc_store_drop(w->job->store, first, w->block.n);
         fc_progress_set(&progress, (double)(first + w->block.n));
     }
     fc_progress_end(&progress);
@@ -254,31 +249,38 @@ static fc_status run_blocks(workspace *w, fc_err *err)
 
 /* --- memory ----------------------------------------------------------------------------- */
 
+/* W_dec as the decoder reads it fastest. */
+static fc_status prepare_w_dec(workspace *w, fc_err *err)
+{
+    const fc_sae *sae = w->job->sae;
+    w->w_dec = fc_mat_of(sae->w_dec, FC_F32, sae->d_sae, sae->d_in);
+    if (w->job->precision != FC_PRECISION_BF16) return FC_OK;
+    const int64_t n = sae->d_sae * sae->d_in;
+    FC_TRY(fc_alloc(&w->rounded, n, sizeof *w->rounded, "rounded decoder", err));
+    w->job->be->ops->convert(w->job->be, w->rounded, FC_BF16, sae->w_dec, FC_F32, n);
+    w->w_dec = fc_mat_of(w->rounded, FC_BF16, sae->d_sae, sae->d_in);
+    return FC_OK;
+}
+
 static fc_status workspace_init(workspace *w, const fc_study_job *job,
                                 fc_study_pass *pass, fc_err *err)
 {
-    *w = (workspace){.job = job, .pass = pass, .n_workers = fc_par_threads()};
-    const int64_t n_features = fc_min(FC_STUDY_CHUNK, job->sae->d_sae);
+    const int64_t n = fc_min(FC_STUDY_ROWS, job->n_rows);
+    *w = (workspace){.job = job, .pass = pass, .n_max = n, .n_workers = fc_par_threads()};
+    const int64_t n_each = w->n_workers * n;
     size_t row_bytes;
     FC_TRY(fc_bytes(job->sae->d_in, sizeof *w->x, &row_bytes, err));
-    FC_TRY(
-        fc_alloc(&w->block.token, FC_STUDY_ROWS, sizeof *w->block.token, "tokens", err));
-    FC_TRY(
-        fc_alloc(&w->block.doc, FC_STUDY_ROWS, sizeof *w->block.doc, "documents", err));
-    FC_TRY(fc_alloc(&w->block.draw, FC_STUDY_ROWS, sizeof *w->block.draw, "draws", err));
-    FC_TRY(fc_alloc(&w->fault, FC_STUDY_ROWS, sizeof *w->fault, "row checks", err));
-    FC_TRY(fc_alloc(&w->x, FC_STUDY_ROWS, row_bytes, "activations", err));
-    FC_TRY(fc_alloc(&w->centred, FC_STUDY_ROWS, row_bytes, "centred activations", err));
-    FC_TRY(fc_alloc(&w->chunk.f, n_features * FC_STUDY_ROWS, sizeof(float), "features",
-                    err));
-    FC_TRY(fc_alloc(&w->chunk.count, n_features, sizeof(int64_t), "counts", err));
-    FC_TRY(
-        fc_alloc(&w->chunk.at, n_features * FC_STUDY_ROWS, sizeof(int32_t), "hits", err));
-    FC_TRY(fc_alloc(&w->chunk.value, n_features * FC_STUDY_ROWS, sizeof(float), "hits",
-                    err));
-    w->chunk.stride = FC_STUDY_ROWS;
-    return fc_alloc(&w->l0, (int64_t)w->n_workers * FC_STUDY_ROWS, sizeof *w->l0,
-                    "row counts", err);
+    FC_TRY(fc_alloc(&w->block.token, n, sizeof *w->block.token, "tokens", err));
+    FC_TRY(fc_alloc(&w->block.doc, n, sizeof *w->block.doc, "documents", err));
+    FC_TRY(fc_alloc(&w->block.draw, n, sizeof *w->block.draw, "draws", err));
+    FC_TRY(fc_alloc(&w->fault, n, sizeof *w->fault, "row checks", err));
+    FC_TRY(fc_alloc(&w->x, n, row_bytes, "activations", err));
+    FC_TRY(fc_alloc(&w->y, n, row_bytes, "reconstructions", err));
+    FC_TRY(fc_alloc(&w->at, n_each, sizeof *w->at, "hits", err));
+    FC_TRY(fc_alloc(&w->value, n_each, sizeof *w->value, "hits", err));
+    FC_TRY(fc_alloc(&w->l0, n_each, sizeof *w->l0, "row counts", err));
+    FC_TRY(fc_codes_new(&w->codes, job->sae, job->be, job->precision, n, false, err));
+    return prepare_w_dec(w, err);
 }
 
 static void workspace_deinit(workspace *w)
@@ -288,12 +290,12 @@ static void workspace_deinit(workspace *w)
     fc_free(w->block.draw);
     fc_free(w->fault);
     fc_free(w->x);
-    fc_free(w->centred);
-    fc_free(w->chunk.f);
-    fc_free(w->chunk.count);
-    fc_free(w->chunk.at);
-    fc_free(w->chunk.value);
+    fc_free(w->y);
+    fc_free(w->at);
+    fc_free(w->value);
     fc_free(w->l0);
+    fc_free(w->rounded);
+    fc_codes_free(w->codes);
 }
 
 static fc_status pass_init(fc_study_pass *pass, const fc_study_job *job, fc_err *err)
@@ -308,7 +310,7 @@ static fc_status pass_init(fc_study_pass *pass, const fc_study_job *job, fc_err 
     FC_TRY(fc_spectrum_init(&pass->spectrum, n, per_cell, (uint64_t)config->seed, err));
     FC_TRY(fc_token_mass_init(&pass->tokens, n, err));
     return fc_reconstruction_init(&pass->reconstruction, job->sae->d_in, FC_STUDY_ROWS,
-                                  fc_min(FC_STUDY_CHUNK, n), err);
+                                  err);
 }
 
 void fc_study_pass_deinit(fc_study_pass *pass)

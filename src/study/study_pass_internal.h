@@ -1,22 +1,23 @@
 /* study_pass_internal.h - the one pass over the store, and all that it leaves behind.
  *
- *   store -> x [n, d] normalised -> f [chunk, n] -> statistics of each feature
+ *   store -> x [n, d] normalised -> lists of hits -> statistics of each feature
  *                                                -> rows: L0, reconstruction
  *
- * Blocks of 1,024 rows; within a block the features come in chunks of 1,024, so that f stays 4 MB
- * whatever d_sae is. Memory: about 15 KB for each feature and 20 KB for each dimension.
+ * Blocks of 512 rows, all features at once. Memory: 16 KB for each feature at the usual
+ * settings, 8 KB for the lists of a block, and 20 KB for each dimension, whatever the store holds.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_STUDY_STUDY_PASS_INTERNAL_H
 #define FC_STUDY_STUDY_PASS_INTERNAL_H
 
+#include "sae/codes.h"
 #include "study/reconstruction_internal.h"
 #include "study/spectrum_internal.h"
 #include "study/strongest_internal.h"
 #include "study/study.h"
 #include "study/token_mass_internal.h"
 
-enum { FC_STUDY_ROWS = 1024, FC_STUDY_CHUNK = 1024 };
+enum { FC_STUDY_ROWS = 512 };
 
 /* What is studied, and how. All borrowed. */
 typedef struct fc_study_job {

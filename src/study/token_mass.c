@@ -1,7 +1,7 @@
 /* token_mass.c - sums of activation for each feature and token in bounded memory.
  *
  * Space-Saving keeps the same promise, but has to find the smallest counter at every miss; here a
- * full table is cut back once in some 50 misses. The table of a feature is 2.3 KB, so it stays in
+ * full table is cut back once in some 50 misses. The table of a feature is 4 KB, so it stays in
  * the first cache while the feature's hits of a block are added. Sums are doubles, added in row
  * order.
  *
@@ -29,12 +29,23 @@ void fc_token_mass_deinit(fc_token_mass *mass)
 }
 
 /* The slot of a token, or the unused one where it would go. */
-static uint8_t *find(fc_token_table *table, int32_t token)
+static fc_token_slot *find(fc_token_table *table, int32_t token)
 {
     uint32_t at = ((uint32_t)token * UINT32_C(2654435761)) >> 24;
-    while (table->slot[at] > 0 && table->token[table->slot[at] - 1] != token)
+    while (table->slot[at].token != token && table->slot[at].sum > 0.0)
         at = (at + 1) % FC_TOKEN_SLOTS;
     return &table->slot[at];
+}
+
+/* The tokens in the table, in no order; room for one more is needed. Returns how many. */
+static int64_t list_tokens(const fc_token_table *table, fc_token_slot *list)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < FC_TOKEN_SLOTS; i++) {
+        list[n] = table->slot[i];
+        n += table->slot[i].sum > 0.0;
+    }
+    return n;
 }
 
 /* --- cutting back ----------------------------------------------------------------------- */
@@ -87,67 +98,65 @@ static double amount_to_cut(const double *sum)
 
 static void cut_back(fc_token_table *table)
 {
-    const double amount = amount_to_cut(table->sum);
-    int32_t n_left = 0;
-    for (int32_t i = 0; i < FC_TOKENS_KEPT; i++) {
-        const double rest = table->sum[i] - amount;
-        table->sum[n_left] = rest;
-        table->token[n_left] = table->token[i];
-        table->count[n_left] = table->count[i];
-        n_left += rest > 0.0;
-    }
+    fc_token_slot token[FC_TOKENS_KEPT + 1];
+    double sum[FC_TOKENS_KEPT];
+    const int64_t n = list_tokens(table, token);
+    FC_ASSERT(n == FC_TOKENS_KEPT);
+    for (int64_t i = 0; i < FC_TOKENS_KEPT; i++) sum[i] = token[i].sum;
+    const double amount = amount_to_cut(sum);
     memset(table->slot, 0, sizeof table->slot);
-    table->n = n_left;
-    for (int32_t i = 0; i < n_left; i++) *find(table, table->token[i]) = (uint8_t)(i + 1);
+    table->n = 0;
     table->error += amount;
+    for (int64_t i = 0; i < n; i++) {
+        token[i].sum -= amount;
+        if (!(token[i].sum > 0.0)) continue;
+        *find(table, token[i].token) = token[i];
+        table->n++;
+    }
 }
 
 /* --- use -------------------------------------------------------------------------------- */
 
-/* The token's place in the table, made if need be. */
-static int32_t place_of(fc_token_table *table, int32_t token)
+/* The slot of a token that is not in the table yet. */
+static fc_token_slot *make_slot(fc_token_table *table, fc_token_slot *unused,
+                                int32_t token)
 {
-    uint8_t *slot = find(table, token);
-    if (*slot == 0) {
-        if (table->n == FC_TOKENS_KEPT) {
-            cut_back(table);
-            slot = find(table, token);
-        }
-        const int32_t i = table->n++;
-        table->token[i] = token;
-        table->count[i] = 0;
-        table->sum[i] = 0.0;
-        *slot = (uint8_t)(i + 1);
+    fc_token_slot *slot = unused;
+    if (table->n == FC_TOKENS_KEPT) {
+        cut_back(table);
+        slot = find(table, token);
     }
-    return *slot - 1;
+    table->n++;
+    slot->token = token;
+    slot->count = 0;
+    return slot;
 }
 
 void fc_token_mass_add(fc_token_mass *mass, const fc_hits *hits, const fc_block *block)
 {
     fc_token_table *table = &mass->table[hits->feature];
     for (int64_t j = 0; j < hits->n; j++) {
-        const int32_t i = place_of(table, block->token[hits->at[j]]);
-        table->count[i]++;
-        table->sum[i] += (double)hits->value[j];
+        const int32_t token = block->token[hits->at[j]];
+        fc_token_slot *slot = find(table, token);
+        if (slot->sum == 0.0) slot = make_slot(table, slot, token);
+        slot->count++;
+        slot->sum += (double)hits->value[j];
     }
 }
 
 static int compare_sums(const void *a, const void *b)
 {
-    const fc_token_sum *p = a, *q = b;
+    const fc_token_slot *p = a, *q = b;
     if (p->sum != q->sum) return p->sum > q->sum ? -1 : 1;
     return (p->token > q->token) - (p->token < q->token);
 }
 
 int64_t fc_token_mass_top(const fc_token_mass *mass, int64_t feature, int64_t n_max,
-                          fc_token_sum *tokens)
+                          fc_token_slot *tokens)
 {
-    const fc_token_table *table = &mass->table[feature];
-    fc_token_sum all[FC_TOKENS_KEPT];
-    for (int32_t i = 0; i < table->n; i++)
-        all[i] = (fc_token_sum){table->token[i], table->count[i], table->sum[i]};
-    qsort(all, (size_t)table->n, sizeof *all, compare_sums);
-    const int64_t n = fc_min(n_max, table->n);
-    memcpy(tokens, all, (size_t)n * sizeof *tokens);
-    return n;
+    fc_token_slot all[FC_TOKENS_KEPT + 1];
+    const int64_t n = list_tokens(&mass->table[feature], all);
+    qsort(all, (size_t)n, sizeof *all, compare_sums);
+    memcpy(tokens, all, (size_t)fc_min(n_max, n) * sizeof *tokens);
+    return fc_min(n_max, n);
 }

@@ -19,27 +19,25 @@
 
 enum { FC_TOKENS_KEPT = 128, FC_TOKENS_SURE = 64, FC_TOKEN_SLOTS = 256 };
 
-/* The tokens of one feature, in no order, and a hash table of where they are. */
+/* A token of one feature; unused while sum is 0. */
+typedef struct fc_token_slot {
+    double sum;
+    int32_t token;
+    uint32_t count; /* times it fired there since it is in the table */
+} fc_token_slot;
+
+/* Hashed by token, linear probing: whatever an activation changes lies in one line of the cache. */
 typedef struct fc_token_table {
-    double sum[FC_TOKENS_KEPT];
-    int32_t token[FC_TOKENS_KEPT];
-    uint32_t count[FC_TOKENS_KEPT]; /* times it fired there since it is in the table */
-    uint8_t slot[FC_TOKEN_SLOTS];   /* 1 + index, 0 = unused; linear probing */
-    int32_t n;                      /* tokens in the table */
-    double error;                   /* what a sum may lack */
+    fc_token_slot slot[FC_TOKEN_SLOTS];
+    int64_t n;    /* tokens in the table */
+    double error; /* what a sum may lack */
 } fc_token_table;
 
 typedef struct fc_token_mass {
     fc_token_table *table; /* [n_features] */
 } fc_token_mass;
 
-typedef struct fc_token_sum {
-    int32_t token;
-    uint32_t n;
-    double sum;
-} fc_token_sum;
-
-/* Takes n_features * 2.3 KB. On failure *mass is {0}. */
+/* Takes n_features * 4.1 KB. On failure *mass is {0}. */
 fc_status fc_token_mass_init(fc_token_mass *mass, int64_t n_features, fc_err *err);
 void fc_token_mass_deinit(fc_token_mass *mass);
 
@@ -48,6 +46,6 @@ void fc_token_mass_add(fc_token_mass *mass, const fc_hits *hits, const fc_block 
 /* The tokens of largest sum, at most n_max <= FC_TOKENS_KEPT, largest first (equal: lower id).
  * Returns how many. */
 int64_t fc_token_mass_top(const fc_token_mass *mass, int64_t feature, int64_t n_max,
-                          fc_token_sum *tokens);
+                          fc_token_slot *tokens);
 
 #endif

@@ -135,7 +135,7 @@ static fc_status use(void *ctx, fc_err *err)
 static void memory_that_runs_out_is_reported(void **state)
 {
     (void)state;
-    assert_int_equal(fc_test_sweep_alloc(use, NULL, NULL), 2);
+    assert_int_equal(fc_test_sweep_alloc(use, NULL, NULL), 3);
 }
 
 int main(void)
