@@ -3,7 +3,12 @@
  * aligned_alloc and memset instead of calloc: kernels want whole cache lines. Growing copies,
  * because realloc keeps no alignment; doubling keeps that linear in total.
  *
+ * Large blocks ask for huge pages: a gigabyte of weights is there four times as soon, and products
+ * miss the TLB less.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
+/* madvise. NOLINTNEXTLINE(bugprone-reserved-identifier) */
+#define _DEFAULT_SOURCE
 #include "base/alloc.h"
 
 #include <inttypes.h>
@@ -11,8 +16,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64, MIN_CAPACITY = 16 };
+enum { ALIGNMENT = 64, MIN_CAPACITY = 16, HUGE_PAGE = 2 << 20 };
 
 static const int64_t MAX_BYTES = (int64_t)1 << 47; /* the address space of a process */
 
@@ -47,6 +53,16 @@ fc_status fc_bytes(int64_t n, size_t size, size_t *bytes, fc_err *err)
     return FC_OK;
 }
 
+static void *take_huge(size_t n_bytes)
+{
+    const size_t n_pages = n_bytes / HUGE_PAGE;
+    void *const p = aligned_alloc(HUGE_PAGE, (n_pages + 1) * HUGE_PAGE);
+#if defined(MADV_HUGEPAGE)
+    if (p != NULL) (void)madvise(p, n_pages * HUGE_PAGE, MADV_HUGEPAGE); /* a wish */
+#endif
+    return p;
+}
+
 /* Memory that is not zeroed. */
 static fc_status take(void **p, int64_t n, size_t size, const char *what, fc_err *err)
 {
@@ -58,7 +74,9 @@ static fc_status take(void **p, int64_t n, size_t size, const char *what, fc_err
                        what, n, size);
     atomic_fetch_add(&n_allocations, 1);
     if (!is_fault_due())
-        *p = aligned_alloc(ALIGNMENT, (bytes / ALIGNMENT + 1) * ALIGNMENT);
+        *p = bytes >= HUGE_PAGE
+                 ? take_huge(bytes)
+                 : aligned_alloc(ALIGNMENT, (bytes / ALIGNMENT + 1) * ALIGNMENT);
     if (*p == NULL)
         return fc_fail(err, FC_NOMEM, "no memory left for %s: %zu bytes are needed", what,
                        bytes);

@@ -6,8 +6,6 @@
  * the new name itself last. After a power cut PATH is the old file or the new one, whole.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-/* madvise. NOLINTNEXTLINE(bugprone-reserved-identifier) */
-#define _DEFAULT_SOURCE
 #include "base/file.h"
 
 #include <errno.h>
@@ -82,19 +80,6 @@ void fc_map_close(fc_map *map)
         munmap(data.owned, map->n_bytes);
     }
     *map = (fc_map){0};
-}
-
-void fc_map_release(const void *data, size_t n_bytes)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)data;
-    const uintptr_t first = (begin + page - 1) / page * page;
-    const uintptr_t last = (begin + n_bytes) / page * page;
-    if (first >= last) return;
-    union {
-        const uint8_t *shown;
-        void *owned;
-    } pages = {.shown = (const uint8_t *)data + (first - begin)};
-    (void)madvise(pages.owned, last - first, MADV_DONTNEED); /* a saving, no duty */
 }
 
 /* --- writing ---------------------------------------------------------------------------- */

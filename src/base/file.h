@@ -20,10 +20,6 @@ typedef struct fc_map {
 fc_status fc_map_open(fc_map *map, const char *path, fc_err *err);
 void fc_map_close(fc_map *map); /* back to {0} */
 
-/* Gives back the memory behind a part of a map, as far as it is whole pages. The bytes stay readable:
- * who touches them again reads the file again. */
-void fc_map_release(const void *data, size_t n_bytes);
-
 typedef struct fc_out fc_out;
 fc_status fc_out_open(fc_out **out, const char *path, fc_err *err);
 fc_status fc_out_write(fc_out *out, const void *data, size_t n_bytes, fc_err *err);

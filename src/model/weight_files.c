@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/memory.h"
 
 /* In-memory names of transformers 4.52 and later; the Hub's multimodal files; text-only; bare. */
 static const char *const prefixes[] = {"model.language_model.", "language_model.model.",
@@ -185,7 +186,7 @@ void fc_weight_files_release(const fc_weight_files *files, const void *data)
     for (int64_t i = 0; i < files->n_files; i++)
         for (int64_t t = 0; t < fc_safetensors_count(files->file[i]); t++) {
             const fc_tensor *const tensor = fc_safetensors_at(files->file[i], t);
-            if (tensor->data == data) fc_map_release(data, tensor->n_bytes);
+            if (tensor->data == data) fc_pages_drop(data, tensor->n_bytes);
         }
 }
 
