@@ -109,6 +109,7 @@ static void choose_bf16(fc_cpu *cpu, const fc_isa *isa)
     const fc_scratch scratch = fc_cpu_scratch(cpu, 0);
     const double f32_s = tile_seconds(isa->f32, scratch);
     cpu->gemm[FC_PRECISION_BF16] = &fc_gemm_avx512bf16;
+    cpu->sparse[FC_PRECISION_BF16] = &fc_sparse_avx512bf16;
     cpu->prefers_bf16 = tile_seconds(&fc_gemm_avx512bf16, scratch) < 0.8 * f32_s;
 #endif
 }
@@ -130,13 +131,13 @@ fc_status fc_backend_open(fc_backend **be, const char *cpu, fc_err *err)
     state->slab_a = state->scratch + (int64_t)state->n_workers * FC_SCRATCH;
     state->slab_b = state->slab_a + 2 * FC_SLAB_A;
     state->gemm[FC_PRECISION_F32] = isa->f32;
-    choose_bf16(state, isa);
     state->ops.name = isa->name;
     state->ops.matmul = fc_cpu_matmul;
     state->ops.pack = fc_cpu_pack;
     state->ops.matmul_packed = fc_cpu_matmul_packed;
     state->ops.attention = fc_cpu_attention;
     for (size_t i = 0; i < FC_LEN(isa->rowops); i++) isa->rowops[i](state);
+    choose_bf16(state, isa);
     made->ops = &state->ops;
     made->state = state;
     *be = made;

@@ -65,15 +65,25 @@ static inline void fc_lanes_set(fc_lanes *lanes, float x)
     lanes->all = _mm512_set1_ps(x);
 }
 
+static inline void fc_lanes_load(fc_lanes *lanes, const float *x)
+{
+    lanes->all = _mm512_loadu_ps(x);
+}
+
 static inline void fc_lanes_store(float part[16], const fc_lanes *lanes)
 {
     _mm512_storeu_ps(part, lanes->all);
 }
 
-/* Each lane takes in one of 16 elements: += x y, += x, the larger of the two. */
+/* Each lane takes in one of 16 elements: += x y, += s x, += x, the larger of the two. */
 static inline void fc_lanes_dot(fc_lanes *lanes, const float *x, const float *y)
 {
     lanes->all = _mm512_fmadd_ps(_mm512_loadu_ps(x), _mm512_loadu_ps(y), lanes->all);
+}
+
+static inline void fc_lanes_add_scaled(fc_lanes *lanes, float s, const float *x)
+{
+    lanes->all = _mm512_fmadd_ps(_mm512_set1_ps(s), _mm512_loadu_ps(x), lanes->all);
 }
 
 static inline void fc_lanes_sum(fc_lanes *lanes, const float *x)
@@ -97,6 +107,12 @@ static inline void fc_lanes_set(fc_lanes *lanes, float x)
     lanes->low = lanes->high = _mm256_set1_ps(x);
 }
 
+static inline void fc_lanes_load(fc_lanes *lanes, const float *x)
+{
+    lanes->low = _mm256_loadu_ps(x);
+    lanes->high = _mm256_loadu_ps(x + 8);
+}
+
 static inline void fc_lanes_store(float part[16], const fc_lanes *lanes)
 {
     _mm256_storeu_ps(part, lanes->low);
@@ -108,6 +124,13 @@ static inline void fc_lanes_dot(fc_lanes *lanes, const float *x, const float *y)
     lanes->low = _mm256_fmadd_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(y), lanes->low);
     lanes->high =
         _mm256_fmadd_ps(_mm256_loadu_ps(x + 8), _mm256_loadu_ps(y + 8), lanes->high);
+}
+
+static inline void fc_lanes_add_scaled(fc_lanes *lanes, float s, const float *x)
+{
+    const __m256 factor = _mm256_set1_ps(s);
+    lanes->low = _mm256_fmadd_ps(factor, _mm256_loadu_ps(x), lanes->low);
+    lanes->high = _mm256_fmadd_ps(factor, _mm256_loadu_ps(x + 8), lanes->high);
 }
 
 static inline void fc_lanes_sum(fc_lanes *lanes, const float *x)
@@ -133,6 +156,11 @@ static inline void fc_lanes_set(fc_lanes *lanes, float x)
     for (int l = 0; l < 16; l++) lanes->at[l] = x;
 }
 
+static inline void fc_lanes_load(fc_lanes *lanes, const float *x)
+{
+    memcpy(lanes->at, x, sizeof lanes->at);
+}
+
 static inline void fc_lanes_store(float part[16], const fc_lanes *lanes)
 {
     memcpy(part, lanes->at, sizeof lanes->at);
@@ -141,6 +169,11 @@ static inline void fc_lanes_store(float part[16], const fc_lanes *lanes)
 static inline void fc_lanes_dot(fc_lanes *lanes, const float *x, const float *y)
 {
     for (int l = 0; l < 16; l++) lanes->at[l] = fmaf(x[l], y[l], lanes->at[l]);
+}
+
+static inline void fc_lanes_add_scaled(fc_lanes *lanes, float s, const float *x)
+{
+    for (int l = 0; l < 16; l++) lanes->at[l] = fmaf(s, x[l], lanes->at[l]);
 }
 
 static inline void fc_lanes_sum(fc_lanes *lanes, const float *x)
@@ -163,6 +196,32 @@ static inline float fc_lanes_fold(const fc_lanes *lanes)
     for (int half = 8; half > 0; half /= 2)
         for (int l = 0; l < half; l++) part[l] += part[l + half];
     return part[0];
+}
+
+/* The same of four, at once where there are vectors. */
+static inline void fc_lanes_fold_four(float out[4], const fc_lanes lanes[4])
+{
+#if defined(__AVX2__)
+    __m128 q[4];
+    for (int r = 0; r < 4; r++) {
+#    if defined(__AVX512F__)
+        const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(lanes[r].all),
+                                          _mm512_extractf32x8_ps(lanes[r].all, 1));
+#    else
+        const __m256 half = _mm256_add_ps(lanes[r].low, lanes[r].high);
+#    endif
+        q[r] = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    }
+    /* sums of elements 0 and 2, 1 and 3, of two rows at a time */
+    const __m128 first =
+        _mm_add_ps(_mm_unpacklo_ps(q[0], q[1]), _mm_unpackhi_ps(q[0], q[1]));
+    const __m128 second =
+        _mm_add_ps(_mm_unpacklo_ps(q[2], q[3]), _mm_unpackhi_ps(q[2], q[3]));
+    _mm_storeu_ps(out,
+                  _mm_add_ps(_mm_movelh_ps(first, second), _mm_movehl_ps(second, first)));
+#else
+    for (int r = 0; r < 4; r++) out[r] = fc_lanes_fold(&lanes[r]);
+#endif
 }
 
 /* The last elements of a row, n < 16, with `fill` behind them. */

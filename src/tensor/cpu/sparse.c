@@ -14,8 +14,9 @@
 #include "tensor/cpu/cpu_internal.h"
 
 enum {
-    SPMM_ROWS = 16, /* of one chunk, which is one panel wide */
-    SDDMM_ROWS = 64 /* of one chunk, which is all panels wide */
+    SPMM_ROWS = 16,        /* of one chunk, which is one panel wide */
+    SDDMM_ROWS = 64,       /* of one chunk, which is all panels wide */
+    NEAR_BYTES = 800 << 10 /* of a panel that stays in L2 */
 };
 
 static const fc_sparse_kernels *kernels_of(const fc_backend *be, fc_precision precision)
@@ -38,11 +39,12 @@ static fc_sparse_panel panel_of(const fc_mat *m, int64_t row, int64_t col)
 {
     FC_ASSERT(m->col == 1 && (m->dtype == FC_F32 || m->dtype == FC_BF16));
     const int64_t size = m->dtype == FC_F32 ? 4 : 2;
-    const fc_sparse_panel panel = {.data = (const unsigned char *)m->data +
-                                           (row * m->row + col) * size,
-                                   .row_bytes = m->row * size,
-                                   .n_cols = fc_min(FC_SPARSE_COLS, m->cols - col),
-                                   .dtype = m->dtype};
+    const fc_sparse_panel panel = {
+        .data = (const unsigned char *)m->data + (row * m->row + col) * size,
+        .row_bytes = m->row * size,
+        .n_cols = fc_min(FC_SPARSE_COLS, m->cols - col),
+        .dtype = m->dtype,
+        .is_far = m->rows * fc_min(FC_SPARSE_COLS, m->cols) * size > NEAR_BYTES};
     return panel;
 }
 

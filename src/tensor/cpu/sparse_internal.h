@@ -12,6 +12,9 @@
  * bf16 stay in L2. The contract of sddmm names it. */
 enum { FC_SPARSE_COLS = 384 };
 
+/* Rows between asking for one and using it. */
+enum { FC_SPARSE_AHEAD = 8 };
+
 typedef struct fc_sparse_list {
     const int32_t *index;
     const float *value;
@@ -23,6 +26,7 @@ typedef struct fc_sparse_panel {
     const unsigned char *data;
     int64_t row_bytes, n_cols;
     fc_dtype dtype; /* F32 or BF16 */
+    bool is_far;    /* too large for L2 */
 } fc_sparse_panel;
 
 typedef struct fc_sparse_kernels {
@@ -33,6 +37,8 @@ typedef struct fc_sparse_kernels {
     void (*dots)(float *out, fc_sparse_list list, const fc_sparse_panel *u,
                  const fc_sparse_panel *v, bool accumulate);
 } fc_sparse_kernels;
+
+extern const fc_sparse_kernels fc_sparse_avx512bf16;
 
 void fc_cpu_spmm(fc_backend *be, float *c, int64_t c_row, fc_sparse a, fc_mat b,
                  fc_precision precision, bool accumulate);
