@@ -31,21 +31,21 @@ __attribute__((always_inline)) static inline void tile_of(const int n_rows,
     const int64_t c_row = part->c_row, a_row = part->a_row, n_units = part->n_units;
     const bool accumulate = part->accumulate;
     __m256 sum[MR][2];
-#pragma GCC unroll 6
+    FC_UNROLL
     for (int i = 0; i < n_rows; i++) {
         sum[i][0] = sum[i][1] = _mm256_setzero_ps();
         _mm_prefetch((const char *)(c + i * c_row), _MM_HINT_T0);
     }
     for (int64_t k = 0; k < n_units; k++) {
         const __m256 b0 = _mm256_load_ps(b + k * NR), b1 = _mm256_load_ps(b + k * NR + 8);
-#pragma GCC unroll 6
+        FC_UNROLL
         for (int i = 0; i < n_rows; i++) {
             const __m256 row = _mm256_broadcast_ss(&a[i * a_row + k]);
             sum[i][0] = _mm256_fmadd_ps(row, b0, sum[i][0]);
             sum[i][1] = _mm256_fmadd_ps(row, b1, sum[i][1]);
         }
     }
-#pragma GCC unroll 6
+    FC_UNROLL
     for (int i = 0; i < n_rows; i++) store_row(c + i * c_row, sum[i], accumulate);
 }
 

@@ -13,47 +13,34 @@
 
 enum { MR = 14, NR = 32 };
 
-__attribute__((always_inline)) static inline void step(const int n_rows,
-                                                       __m512 sum[MR][2],
-                                                       const fc_unit_f32 *a,
-                                                       int64_t a_row, const float *b)
-{
-    const __m512 b0 = _mm512_load_ps(b), b1 = _mm512_load_ps(b + 16);
-#pragma GCC unroll 14
-    for (int i = 0; i < n_rows; i++) {
-        const __m512 row = _mm512_set1_ps(a[i * a_row]);
-        sum[i][0] = _mm512_fmadd_ps(row, b0, sum[i][0]);
-        sum[i][1] = _mm512_fmadd_ps(row, b1, sum[i][1]);
-    }
-}
-
 __attribute__((always_inline)) static inline void tile_of(const int n_rows,
                                                           const fc_gemm_part *part)
 {
     float *const c = part->c;
     const fc_unit_f32 *const a = part->a;
-    const float *const b = part->b;
+    const float *b = part->b;
     const int64_t c_row = part->c_row, a_row = part->a_row, n_units = part->n_units;
     const bool accumulate = part->accumulate;
-    const unsigned char *soon = part->soon;
+    const unsigned char *const soon = part->soon;
     const int64_t soon_step = part->soon_step;
     __m512 sum[MR][2];
-#pragma GCC unroll 14
+    FC_UNROLL
     for (int i = 0; i < n_rows; i++) {
         sum[i][0] = sum[i][1] = _mm512_setzero_ps();
         _mm_prefetch((const char *)(c + i * c_row), _MM_HINT_T1);
         _mm_prefetch((const char *)(c + i * c_row + 16), _MM_HINT_T1);
     }
-    int64_t k = 0;
-    for (; k + 4 <= n_units; k += 4) {
-        _mm_prefetch((const char *)soon, _MM_HINT_T1);
-        _mm_prefetch((const char *)soon + 2 * soon_step, _MM_HINT_T1);
-        soon += 4 * soon_step;
-#pragma GCC unroll 4
-        for (int64_t u = k; u < k + 4; u++) step(n_rows, sum, a + u, a_row, b + u * NR);
+    for (int64_t k = 0; k < n_units; k++, b += NR) {
+        _mm_prefetch((const char *)soon + k * soon_step, _MM_HINT_T1);
+        const __m512 b0 = _mm512_load_ps(b), b1 = _mm512_load_ps(b + 16);
+        FC_UNROLL
+        for (int i = 0; i < n_rows; i++) {
+            const __m512 row = _mm512_set1_ps(a[i * a_row + k]);
+            sum[i][0] = _mm512_fmadd_ps(row, b0, sum[i][0]);
+            sum[i][1] = _mm512_fmadd_ps(row, b1, sum[i][1]);
+        }
     }
-    for (; k < n_units; k++) step(n_rows, sum, a + k, a_row, b + k * NR);
-#pragma GCC unroll 14
+    FC_UNROLL
     for (int i = 0; i < n_rows; i++)
         fc_avx512_store_row(c + i * c_row, sum[i], accumulate);
 }

@@ -49,6 +49,13 @@ typedef struct fc_gemm_part {
 typedef float fc_unit_f32 __attribute__((may_alias, aligned(4)));
 typedef int32_t fc_unit_bf16 __attribute__((may_alias, aligned(2)));
 
+/* Before a loop that must become straight code, or its sums lie in memory. */
+#if defined(__clang__)
+#    define FC_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#    define FC_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 typedef struct fc_gemm {
     const char *name;
     int64_t mr, nr;     /* largest tile; nr is 16 or 32 */
