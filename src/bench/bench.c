@@ -139,7 +139,8 @@ fc_status fc_bench(const fc_bench_config *config, fc_backend *be,
     fc_bench_run run = {.config = config,
                         .be = be,
                         .n_threads = fc_par_threads(),
-                        .seconds = config->is_quick ? 0.02 : config->seconds,
+                        .seconds = config->is_quick ? fmin(0.02, config->seconds)
+                                                    : config->seconds,
                         .loops = fc_peak_loops_of(be)};
     fc_status status;
     if ((config->store[0] != '\0') != (config->sae[0] != '\0'))

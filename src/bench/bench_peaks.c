@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/memory.h"
 #include "base/par.h"
 #include "bench/bench_internal.h"
 #include "bench/peak_internal.h"
@@ -58,14 +58,11 @@ fc_peak_loops fc_peak_loops_of(const fc_backend *be)
 
 /* --- memory ------------------------------------------------------------------------------- */
 
-/* Half a gigabyte for each half of the copy, at most an eighth of the machine. */
+/* Half a gigabyte for each half of the copy, at most an eighth of what there is. */
 static int64_t arena_floats(bool is_quick)
 {
-    const int64_t unit = 6 * PIECE;
-    const int64_t wanted = is_quick ? 1 << 22 : 1 << 28;
-    const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-    const int64_t eighth =
-        pages > 0 && page_bytes > 0 ? (int64_t)pages * page_bytes / 8 / 4 : wanted;
+    const int64_t unit = 6 * PIECE, wanted = is_quick ? 1 << 20 : 1 << 28;
+    const int64_t eighth = fc_memory_bytes() / 8 / (int64_t)sizeof(float);
     return fc_max(1, fc_min(wanted, eighth) / unit) * unit;
 }
 

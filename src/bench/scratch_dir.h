@@ -9,8 +9,9 @@
 /* A new empty folder in $TMPDIR, else in /tmp. */
 fc_status fc_scratch_dir_make(char dir[FC_PATH_MAX], fc_err *err);
 
-/* Removes the files in it, then the folder itself; "" does nothing. It has no folders in it. */
+/* Removes the files in it; it has no folders in it. */
 fc_status fc_scratch_dir_clear(const char *dir, fc_err *err);
+/* Likewise, and the folder itself; "" does nothing. */
 void fc_scratch_dir_remove(const char *dir);
 
 #endif
