@@ -25,6 +25,14 @@ static const char *const query_sql[FC_N_QUERIES] = {
         " ORDER BY e.kind = 0 DESC, e.kind DESC, e.rank, e.id",
     [FC_QUERY_SHARES] =
         "SELECT token, share, n FROM feature_token WHERE feature = ? ORDER BY rank",
+    [FC_QUERY_NEIGHBOURS] = "SELECT neighbour, cosine FROM feature_neighbour"
+                            " WHERE feature = ? ORDER BY rank",
+    [FC_QUERY_RAISED] = "SELECT token, score FROM feature_logit"
+                        " WHERE feature = ? AND rank > 0 ORDER BY rank",
+    [FC_QUERY_LOWERED] = "SELECT token, score FROM feature_logit"
+                         " WHERE feature = ? AND rank < 0 ORDER BY rank DESC",
+    [FC_QUERY_PROFILE] = "SELECT kind, text, share FROM feature_profile"
+                         " WHERE feature = ? ORDER BY kind, rank",
 };
 
 fc_status fc_features_open(fc_features_db **db, const char *path, fc_err *err)
@@ -67,6 +75,7 @@ void fc_features_close(fc_features_db *db)
     (void)sqlite3_close(db->db);
     fc_arena_free(&db->arena);
     fc_arena_free(&db->feature);
+    fc_arena_free(&db->texts);
     fc_free(db);
 }
 
@@ -112,20 +121,20 @@ static int compare_id(const void *key, const void *element)
     return (id > other) - (id < other);
 }
 
-static fc_token_text token_of(const fc_features_db *db, int32_t id)
+fc_token_text fc_db_token(const fc_features_db *db, int64_t id)
 {
-    const fc_token_text *found = db->n_tokens == 0
+    const int32_t key = (int32_t)id;
+    const fc_token_text *found = db->n_tokens == 0 || key != id
                                      ? NULL
-                                     : bsearch(&id, db->token, (size_t)db->n_tokens,
+                                     : bsearch(&key, db->token, (size_t)db->n_tokens,
                                                sizeof *db->token, compare_id);
-    return found != NULL ? *found : (fc_token_text){.id = id, .bytes = "", .n_bytes = 0};
+    return found != NULL ? *found : (fc_token_text){.id = key, .bytes = "", .n_bytes = 0};
 }
 
 /* --- one feature ------------------------------------------------------------------------ */
 
-/* Starts a query about one feature. */
-static fc_status begin(const fc_features_db *db, fc_query_id id, int64_t feature,
-                       sqlite3_stmt **query, fc_err *err)
+fc_status fc_db_ask(const fc_features_db *db, fc_query_id id, int64_t feature,
+                    sqlite3_stmt **query, fc_err *err)
 {
     if (feature < 0 || feature >= db->n)
         return fc_fail(err, FC_USAGE,
@@ -142,7 +151,7 @@ fc_status fc_features_histogram(const fc_features_db *db, int64_t feature,
 {
     sqlite3_stmt *query = NULL;
     bool has_row;
-    FC_TRY(begin(db, FC_QUERY_HISTOGRAM, feature, &query, err));
+    FC_TRY(fc_db_ask(db, FC_QUERY_HISTOGRAM, feature, &query, err));
     FC_TRY(fc_db_step(db, query, &has_row, err));
     const void *blob = has_row ? sqlite3_column_blob(query, 0) : NULL;
     const int64_t n_bytes = blob != NULL ? sqlite3_column_bytes(query, 0) : 0;
@@ -175,7 +184,7 @@ static fc_status read_tokens_of(fc_features_db *db, sqlite3_stmt *query, fc_cont
     memcpy(id, sqlite3_column_blob(query, 7), (size_t)c->n * sizeof *id);
     memcpy(activation, sqlite3_column_blob(query, 8), (size_t)c->n * sizeof *activation);
     for (int64_t i = 0; i < c->n; i++) {
-        const fc_token_text token = token_of(db, id[i]);
+        const fc_token_text token = fc_db_token(db, id[i]);
         bytes[i] = token.bytes;
         n_bytes[i] = token.n_bytes;
     }
@@ -219,13 +228,13 @@ fc_status fc_features_contexts(fc_features_db *db, int64_t feature,
     sqlite3_stmt *query = NULL;
     bool has_row;
     fc_arena_free(&db->feature);
-    FC_TRY(begin(db, FC_QUERY_N_CONTEXTS, feature, &query, err));
+    FC_TRY(fc_db_ask(db, FC_QUERY_N_CONTEXTS, feature, &query, err));
     FC_TRY(fc_db_step(db, query, &has_row, err));
     const int64_t n_examples = has_row ? sqlite3_column_int64(query, 0) : 0;
     (void)sqlite3_reset(query);
     fc_context *list;
     FC_TRY(fc_arena_alloc(&db->feature, &list, n_examples, sizeof *list, err));
-    FC_TRY(begin(db, FC_QUERY_CONTEXTS, feature, &query, err));
+    FC_TRY(fc_db_ask(db, FC_QUERY_CONTEXTS, feature, &query, err));
     fc_status status = FC_OK;
     int64_t n_read = 0;
     for (; n_read < n_examples; n_read++) {
@@ -244,14 +253,14 @@ fc_status fc_features_tokens(fc_features_db *db, int64_t feature,
                              const fc_token_share **tokens, int64_t *n, fc_err *err)
 {
     sqlite3_stmt *query = NULL;
-    FC_TRY(begin(db, FC_QUERY_SHARES, feature, &query, err));
+    FC_TRY(fc_db_ask(db, FC_QUERY_SHARES, feature, &query, err));
     fc_status status = FC_OK;
     int64_t n_read = 0;
     for (; n_read < FC_MOST_SHARES; n_read++) {
         bool has_row;
         FC_TRY_GOTO(fc_db_step(db, query, &has_row, err));
         if (!has_row) break;
-        const fc_token_text token = token_of(db, (int32_t)sqlite3_column_int64(query, 0));
+        const fc_token_text token = fc_db_token(db, sqlite3_column_int64(query, 0));
         db->shares[n_read] = (fc_token_share){
             .token_id = token.id,
             .bytes = token.bytes,

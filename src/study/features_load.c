@@ -124,7 +124,7 @@ static fc_status check_tables(const fc_features_db *db, fc_err *err)
         if (sql == NULL || strcmp(sql, table->sql) != 0) {
             status =
                 fc_fail(err, FC_FORMAT, "%s: table '%s' is %s", db->path, table->name,
-                        sql == NULL ? "missing" : "not defined as version 1 has it");
+                        sql == NULL ? "missing" : "not defined as this version has it");
             goto done;
         }
     }
@@ -164,9 +164,11 @@ static fc_status read_features(fc_features_db *db, fc_err *err)
     fc_status status;
     FC_TRY_GOTO(ask(db, "SELECT count(*) FROM feature", &n, err));
     FC_TRY_GOTO(fc_arena_alloc(&db->arena, &db->features, n, sizeof *db->features, err));
+    FC_TRY_GOTO(fc_arena_alloc(&db->arena, &db->nearest, n, sizeof *db->nearest, err));
     FC_TRY_GOTO(fc_db_prepare(
         db,
-        "SELECT id, max, mean_active, frequency, n_active, is_dead FROM feature"
+        "SELECT id, max, mean_active, frequency, n_active, is_dead, description,"
+        " purity, nearest FROM feature"
         " ORDER BY id",
         &query, err));
     for (int64_t i = 0; i < n; i++) {
@@ -187,7 +189,12 @@ static fc_status read_features(fc_features_db *db, fc_err *err)
             .frequency = sqlite3_column_double(query, 3),
             .n_active = sqlite3_column_int64(query, 4),
             .is_dead = sqlite3_column_int64(query, 5) != 0,
+            .purity = sqlite3_column_double(query, 7),
         };
+        FC_TRY_GOTO(fc_db_copy(db, &db->arena, query, 6, &db->features[i].description,
+                               NULL, err));
+        if (!db->features[i].is_dead && sqlite3_column_type(query, 8) == SQLITE_FLOAT)
+            db->nearest[db->n_nearest++] = sqlite3_column_double(query, 8);
     }
     db->n = n;
     const double d_sae = fc_features_run_number(db, "d_sae");

@@ -32,6 +32,9 @@ typedef enum insert_id {
     INTO_EXAMPLE,
     INTO_CONTEXT,
     INTO_FEATURE_TOKEN,
+    INTO_FEATURE_NEIGHBOUR,
+    INTO_FEATURE_LOGIT,
+    INTO_FEATURE_PROFILE,
     INTO_DOCUMENT,
     INTO_L0_HISTOGRAM,
     INTO_TOKEN,
@@ -40,10 +43,13 @@ typedef enum insert_id {
 
 static const char *const insert_sql[N_INSERTS] = {
     [INTO_RUN] = "INSERT INTO run VALUES(?,?)",
-    [INTO_FEATURE] = "INSERT INTO feature VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+    [INTO_FEATURE] = "INSERT INTO feature VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [INTO_EXAMPLE] = "INSERT INTO example VALUES(?,?,?,?,?,?,?,?)",
     [INTO_CONTEXT] = "INSERT INTO context VALUES(?,?,?,?,?,?,?,?)",
     [INTO_FEATURE_TOKEN] = "INSERT INTO feature_token VALUES(?,?,?,?,?)",
+    [INTO_FEATURE_NEIGHBOUR] = "INSERT INTO feature_neighbour VALUES(?,?,?,?)",
+    [INTO_FEATURE_LOGIT] = "INSERT INTO feature_logit VALUES(?,?,?,?)",
+    [INTO_FEATURE_PROFILE] = "INSERT INTO feature_profile VALUES(?,?,?,?,?)",
     [INTO_DOCUMENT] = "INSERT INTO document VALUES(?,?,?,?,?)",
     [INTO_L0_HISTOGRAM] = "INSERT INTO l0_histogram VALUES(?,?)",
     [INTO_TOKEN] = "INSERT INTO token VALUES(?,?,?)",
@@ -165,6 +171,9 @@ fc_status fc_features_put_feature(fc_features_out *out, const fc_feature_row *ro
     bind_integer(out, f->n_active);
     bind_real(out, row->sum);
     bind_integer(out, f->is_dead);
+    bind_text(out, f->description != NULL ? f->description : "");
+    bind_real(out, f->purity);
+    bind_real(out, row->nearest); /* SQLite keeps NaN as NULL */
     bind_real(out, row->decoder_norm);
     bind_real(out, row->encoder_bias);
     bind_real(out, row->token_error);
@@ -207,6 +216,40 @@ fc_status fc_features_put_share(fc_features_out *out, const fc_share_row *row,
     bind_integer(out, row->token);
     bind_real(out, row->share);
     bind_integer(out, row->n);
+    return put(out, err);
+}
+
+fc_status fc_features_put_neighbour(fc_features_out *out, const fc_neighbour_row *row,
+                                    fc_err *err)
+{
+    row_begin(out, INTO_FEATURE_NEIGHBOUR);
+    bind_integer(out, row->feature);
+    bind_integer(out, row->rank);
+    bind_integer(out, row->neighbour);
+    bind_real(out, row->cosine);
+    return put(out, err);
+}
+
+fc_status fc_features_put_logit(fc_features_out *out, const fc_logit_row *row,
+                                fc_err *err)
+{
+    row_begin(out, INTO_FEATURE_LOGIT);
+    bind_integer(out, row->feature);
+    bind_integer(out, row->rank);
+    bind_integer(out, row->token);
+    bind_real(out, row->score);
+    return put(out, err);
+}
+
+fc_status fc_features_put_profile(fc_features_out *out, const fc_profile_row *row,
+                                  fc_err *err)
+{
+    row_begin(out, INTO_FEATURE_PROFILE);
+    bind_integer(out, row->feature);
+    bind_text(out, row->kind);
+    bind_integer(out, row->rank);
+    bind_text(out, row->text);
+    bind_real(out, row->share);
     return put(out, err);
 }
 

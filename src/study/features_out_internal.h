@@ -31,6 +31,7 @@ fc_status fc_features_put_real(fc_features_out *out, const char *key, double val
 typedef struct fc_feature_row {
     fc_feature feature;
     double sum, decoder_norm, encoder_bias, token_error;
+    double nearest;      /* NaN: none */
     const int64_t *hist; /* [FC_HISTOGRAM_BINS], or NULL */
 } fc_feature_row;
 fc_status fc_features_put_feature(fc_features_out *out, const fc_feature_row *row,
@@ -54,6 +55,28 @@ typedef struct fc_share_row {
 } fc_share_row;
 fc_status fc_features_put_share(fc_features_out *out, const fc_share_row *row,
                                 fc_err *err);
+
+typedef struct fc_neighbour_row {
+    int64_t feature, rank, neighbour;
+    double cosine;
+} fc_neighbour_row;
+fc_status fc_features_put_neighbour(fc_features_out *out, const fc_neighbour_row *row,
+                                    fc_err *err);
+
+typedef struct fc_logit_row {
+    int64_t feature, rank, token;
+    double score;
+} fc_logit_row;
+fc_status fc_features_put_logit(fc_features_out *out, const fc_logit_row *row,
+                                fc_err *err);
+
+typedef struct fc_profile_row {
+    int64_t feature, rank;
+    const char *kind, *text;
+    double share;
+} fc_profile_row;
+fc_status fc_features_put_profile(fc_features_out *out, const fc_profile_row *row,
+                                  fc_err *err);
 
 typedef struct fc_document_row {
     int64_t id, line, n_tokens;

@@ -1,4 +1,4 @@
-/* features_schema.c - the tables of features.db, version 1, explained where they are defined.
+/* features_schema.c - the tables of features.db, version 2, explained where they are defined.
  *
  * SQLite keeps the text of CREATE TABLE with its comments, so `sqlite3 features.db .schema` prints
  * this file's explanations. The reader compares the text: a file of this version has exactly
@@ -25,6 +25,10 @@ const fc_features_table fc_features_tables[] = {
      "  n_active INTEGER,           -- rows where it fires\n"
      "  sum REAL,                   -- of its activations\n"
      "  is_dead INTEGER,            -- 1 when max <= dead_threshold of the run\n"
+     "  description TEXT,           -- what it fires on, one line; '' when dead\n"
+     "  purity REAL,                -- share of its sum that the description explains\n"
+     "  nearest REAL,               -- largest cosine with another live feature, or "
+     "NULL\n"
      "  decoder_norm REAL,          -- L2 norm of its row of W_dec\n"
      "  encoder_bias REAL,\n"
      "  token_error REAL,           -- what a share in feature_token may lack\n"
@@ -62,6 +66,30 @@ const fc_features_table fc_features_tables[] = {
      "  n INTEGER,                  -- times it fired there; exact without token_error\n"
      "  PRIMARY KEY(feature, rank)\n"
      ") WITHOUT ROWID"},
+    {"feature_neighbour", "CREATE TABLE feature_neighbour(\n"
+                          "  feature INTEGER,\n"
+                          "  rank INTEGER,               -- 1 = nearest\n"
+                          "  neighbour INTEGER,          -- a live feature\n"
+                          "  cosine REAL,                -- of their rows of W_dec\n"
+                          "  PRIMARY KEY(feature, rank)\n"
+                          ") WITHOUT ROWID"},
+    {"feature_logit",
+     "CREATE TABLE feature_logit(\n"
+     "  feature INTEGER,\n"
+     "  rank INTEGER,               -- 1, 2, .. most raised; -1, -2, .. most lowered\n"
+     "  token INTEGER,\n"
+     "  score REAL,                 -- change of the logit, see logit_lens of the run\n"
+     "  PRIMARY KEY(feature, rank)\n"
+     ") WITHOUT ROWID"},
+    {"feature_profile",
+     "CREATE TABLE feature_profile(\n"
+     "  feature INTEGER,\n"
+     "  kind TEXT,                  -- before, after, position, case, slot\n"
+     "  rank INTEGER,               -- 1 = most of its activation\n"
+     "  text TEXT,\n"
+     "  share REAL,                 -- of the feature's sum, estimated from a sample\n"
+     "  PRIMARY KEY(feature, kind, rank)\n"
+     ") WITHOUT ROWID"},
     {"document", "CREATE TABLE document(\n"
                  "  id INTEGER PRIMARY KEY,\n"
                  "  title TEXT,\n"
@@ -75,7 +103,7 @@ const fc_features_table fc_features_tables[] = {
                      ")"},
     {"token",
      "CREATE TABLE token(\n"
-     "  id INTEGER PRIMARY KEY,     -- those that appear in contexts or shares\n"
+     "  id INTEGER PRIMARY KEY,     -- those that appear in the tables above\n"
      "  piece TEXT,                 -- as in the vocabulary\n"
      "  bytes BLOB                  -- what it stands for; may be a part of a character\n"
      ")"},

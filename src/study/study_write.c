@@ -127,6 +127,7 @@ static fc_status write_feature(const writer *w, int64_t i, fc_err *err)
         .decoder_norm = row_norm(sae->w_dec + i * sae->d_in, sae->d_in),
         .encoder_bias = (double)sae->b_enc[i],
         .token_error = fires ? w->pass->tokens.table[i].error / sums->sum : 0.0,
+        .nearest = (double)NAN,
         .hist = fires ? hist : NULL};
     return fc_features_put_feature(w->out, &row, err);
 }

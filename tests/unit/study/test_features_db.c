@@ -64,6 +64,19 @@ static fc_status put_examples(fc_features_out *out, fc_err *err)
     return fc_features_put_example(out, &row, err);
 }
 
+static fc_status put_meaning(fc_features_out *out, fc_err *err)
+{
+    FC_TRY(fc_features_put_neighbour(out, &(fc_neighbour_row){1, 1, 2, 0.5}, err));
+    FC_TRY(fc_features_put_neighbour(out, &(fc_neighbour_row){1, 2, 0, -0.25}, err));
+    FC_TRY(fc_features_put_logit(out, &(fc_logit_row){1, 1, 7, 3.5}, err));
+    FC_TRY(fc_features_put_logit(out, &(fc_logit_row){1, 2, 5, 1.5}, err));
+    FC_TRY(fc_features_put_logit(out, &(fc_logit_row){1, -1, 8, -2.5}, err));
+    FC_TRY(
+        fc_features_put_profile(out, &(fc_profile_row){1, 1, "before", "of", 0.5}, err));
+    return fc_features_put_profile(out, &(fc_profile_row){1, 1, "after", "the", 0.25},
+                                   err);
+}
+
 static fc_status put_rows(fc_features_out *out, fc_err *err)
 {
     int64_t hist[FC_HISTOGRAM_BINS];
@@ -79,7 +92,10 @@ static fc_status put_rows(fc_features_out *out, fc_err *err)
                                                 .mean_active = 1.25,
                                                 .frequency = 0.5,
                                                 .n_active = 20,
-                                                .is_dead = !fires},
+                                                .is_dead = !fires,
+                                                .description = fires ? "months" : NULL,
+                                                .purity = fires ? 0.75 : 0.0},
+                                    .nearest = fires ? 0.5 : (double)NAN,
                                     .hist = fires ? hist : NULL};
         FC_TRY(fc_features_put_feature(out, &row, err));
     }
@@ -90,6 +106,7 @@ static fc_status put_rows(fc_features_out *out, fc_err *err)
     FC_TRY(fc_features_put_share(
         out, &(fc_share_row){.feature = 1, .rank = 2, .token = 8, .n = 1, .share = 0.25},
         err));
+    FC_TRY(put_meaning(out, err));
     FC_TRY(fc_features_put_document(
         out,
         &(fc_document_row){
@@ -179,6 +196,17 @@ static void check_contexts(fc_features_db *db)
     assert_int_equal(c[0].n_bytes[2], 0);
 }
 
+static fc_status read_meaning(fc_features_db *db, int64_t i, fc_err *err)
+{
+    int64_t n, n_lowered;
+    const fc_neighbour *neighbours;
+    const fc_token_score *raised, *lowered;
+    const fc_profile_line *lines;
+    FC_TRY(fc_features_neighbours(db, i, &neighbours, &n, err));
+    FC_TRY(fc_features_logits(db, i, &raised, &n, &lowered, &n_lowered, err));
+    return fc_features_profile(db, i, &lines, &n, err);
+}
+
 static fc_status read_db(void *ctx, fc_err *err)
 {
     (void)ctx;
@@ -192,10 +220,47 @@ static fc_status read_db(void *ctx, fc_err *err)
         FC_TRY_GOTO(fc_features_histogram(db, i, bins, err));
         FC_TRY_GOTO(fc_features_contexts(db, i, &contexts, &n, err));
         FC_TRY_GOTO(fc_features_tokens(db, i, &tokens, &n, err));
+        FC_TRY_GOTO(read_meaning(db, i, err));
     }
 done:
     fc_features_close(db);
     return status;
+}
+
+static void check_meaning(fc_features_db *db)
+{
+    const fc_neighbour *neighbours;
+    const fc_token_score *raised, *lowered;
+    const fc_profile_line *lines;
+    const double *nearest;
+    int64_t n, n_lowered;
+    fc_err err;
+    const fc_feature *features = fc_features_all(db, &n);
+    assert_string_equal(features[0].description, "");
+    assert_string_equal(features[1].description, "months");
+    assert_true(features[1].purity == 0.75);
+    fc_assert_ok(fc_features_nearest(db, &nearest, &n, &err), &err);
+    assert_int_equal(n, 1);
+    assert_true(nearest[0] == 0.5);
+    fc_assert_ok(fc_features_neighbours(db, 1, &neighbours, &n, &err), &err);
+    assert_int_equal(n, 2);
+    assert_int_equal(neighbours[0].feature, 2);
+    assert_true(neighbours[0].cosine == 0.5 && neighbours[1].cosine == -0.25);
+    fc_assert_ok(fc_features_logits(db, 1, &raised, &n, &lowered, &n_lowered, &err),
+                 &err);
+    assert_int_equal(n, 2);
+    assert_int_equal(n_lowered, 1);
+    assert_string_equal(raised[0].bytes, " is");
+    assert_true(raised[0].score == 3.5 && raised[1].score == 1.5);
+    assert_int_equal(lowered[0].token_id, 8);
+    assert_true(lowered[0].score == -2.5);
+    fc_assert_ok(fc_features_profile(db, 1, &lines, &n, &err), &err);
+    assert_int_equal(n, 2);
+    assert_string_equal(lines[1].kind, "before");
+    assert_string_equal(lines[1].text, "of");
+    assert_true(lines[1].share == 0.5);
+    fc_assert_ok(fc_features_profile(db, 0, &lines, &n, &err), &err);
+    assert_int_equal(n, 0);
 }
 
 static void what_is_written_is_read(void **state)
@@ -213,6 +278,7 @@ static void what_is_written_is_read(void **state)
     assert_true(isnan(fc_features_run_number(db, "nothing")));
     check_features(db);
     check_contexts(db);
+    check_meaning(db);
     check_contexts(db); /* a second time: the first is let go */
     const fc_token_share *tokens;
     int64_t n;
@@ -297,7 +363,7 @@ static void changed_tables_are_refused(void **state)
         const char *sql, *word;
     } cases[] = {
         {"PRAGMA application_id = 1", "application_id"},
-        {"PRAGMA user_version = 2", "version 2"},
+        {"PRAGMA user_version = 1", "version 1"},
         {"DROP TABLE token", "'token' is missing"},
         {"ALTER TABLE feature ADD COLUMN x", "'feature'"},
         {"DROP TABLE run; CREATE VIEW run AS SELECT 'd_sae' AS key, 3 AS value", "'run'"},
@@ -309,6 +375,8 @@ static void changed_tables_are_refused(void **state)
         {"UPDATE l0_histogram SET l0 = -1 WHERE l0 = 3", "l0 = -1"},
         {"UPDATE feature SET hist = x'00' WHERE id = 1",
          "histogram of feature 1 has 1 bytes"},
+        {"UPDATE feature_neighbour SET neighbour = 3", "neighbour 3"},
+        {"UPDATE feature_neighbour SET neighbour = -1", "neighbour -1"},
         {"UPDATE context SET n = 2", "n = 2"},
         {"UPDATE context SET n = -1", "n = -1"},
         {"UPDATE context SET peak = 3", "peak = 3"},
@@ -337,6 +405,9 @@ static void odd_values_are_harmless(void **state)
         "INSERT INTO token VALUES(9999999999, 'x', x'00')",
         "UPDATE feature_token SET token = 9999999999, share = 'x'",
         "INSERT INTO run VALUES('x', NULL)",
+        "UPDATE feature SET description = NULL, purity = 'x', nearest = 'x'",
+        "UPDATE feature_logit SET token = 9999999999, score = NULL",
+        "UPDATE feature_profile SET text = NULL, share = 'x'",
         "CREATE TABLE mine(x)", /* people may add to it */
     };
     for (size_t i = 0; i < FC_LEN(cases); i++) {
