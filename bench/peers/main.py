@@ -1,6 +1,6 @@
 """Facet against PyTorch, transformers and tokenizers; method and results: docs/SPEED.md.
 
-    main.py BUILD [--parts train,collect,tokenizer] [--rounds N] [--quick] [--gemma-1b DIR]
+    main.py BUILD [--parts cells,train,collect,tokenizer] [--rounds N] [--quick] [--gemma-1b DIR]
 
 Each round times every program once, one after the other; a ratio is formed within a round and the
 table gives the median and the extremes over the rounds. So a machine that is slow for a minute slows all.
@@ -34,16 +34,20 @@ class Bench:
         self.rows = []
 
     def compare(self, what, unit, programs, is_rate=False):
-        """programs: {name: function that runs once and returns its figure}; those of Facet have names
-        that begin with "facet", and each is compared with every peer whose name ends alike after the colon
-        ("facet: fp32", "eager: fp32"), or with all when its name has no colon."""
+        """programs: {name: function that runs once and returns its figure}; names as in add."""
         figures = {name: [] for name in programs}
         for number in range(self.n_rounds):
             for name, run in programs.items():
                 figures[name].append(run())
                 print(f"{what}, round {number + 1}: {name} {figures[name][-1]:.4g} {unit}", file=sys.stderr)
-        for ours in (name for name in programs if name.startswith("facet")):
-            for peer in (name for name in programs if not name.startswith("facet")):
+        self.add(what, unit, figures, is_rate)
+
+    def add(self, what, unit, figures, is_rate=False):
+        """figures: {name: one for each round}; those of Facet have names that begin with "facet", and each is
+        compared with every peer whose name ends alike after the colon ("facet: fp32", "eager: fp32"), or with
+        all when its name has no colon."""
+        for ours in (name for name in figures if name.startswith("facet")):
+            for peer in (name for name in figures if not name.startswith("facet")):
                 if ":" in ours and ours.split(":")[1] != peer.split(":")[1]:
                     continue
                 ratios = [a / b if is_rate else b / a for a, b in zip(figures[ours], figures[peer])]
@@ -67,7 +71,7 @@ def processor():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build")
-    parser.add_argument("--parts", default="tokenizer,train,collect")
+    parser.add_argument("--parts", default="tokenizer,cells,train,collect")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one short round, to see that everything works")
     parser.add_argument("--gemma-1b", type=pathlib.Path, help="checkpoint; without it a random one is made")
@@ -76,6 +80,7 @@ def main():
 
     import torch  # after the options: it takes seconds
 
+    import cells
     import collect
     import tokenizer
     import train
@@ -86,8 +91,9 @@ def main():
         print(f"load is {load:.1f}: something else is running, the numbers will be worthless", file=sys.stderr)
     with tempfile.TemporaryDirectory() as work:
         bench = Bench(options, pathlib.Path(work))
+        parts = {"cells": cells, "train": train, "collect": collect, "tokenizer": tokenizer}
         for part in options.parts.split(","):
-            {"train": train, "collect": collect, "tokenizer": tokenizer}[part].run(bench)
+            parts[part].run(bench)
     print(f"{processor()}, {THREADS} threads, PyTorch {torch.__version__}, {bench.n_rounds} rounds, load {load:.1f}\n")
     bench.print_table()
 

@@ -1,4 +1,4 @@
-"""A training step: PyTorch at its best against facet train, batch 512, the recipe 'seed'.
+"""A real run, 256 to 2,048: PyTorch at its best against facet train, batch 512, the recipe 'seed'.
 
 PyTorch computes the dense products, so its step costs the same whatever fires. Facet's costs less the fewer
 features fire and the more are dead: it is timed at the start (half of all features fire) and after
@@ -139,23 +139,23 @@ class TorchRun:
 
 
 def run(bench):
-    for d, d_sae, late in ((256, 2048, 1500), (1152, 9216, 600)):
-        late = 40 if bench.is_quick else late
-        x = planted_rows(d)
-        store = bench.work / f"store-{d}"
-        write_store(store, x)
-        x = x.float() - x.float().mean(dim=0)
-        x = torch.nn.functional.normalize(x)
-        torches = {name: TorchRun(bench, x, d_sae, *how).ms_per_step for name, how in {
-            "PyTorch eager: fp32": (False, False, False),
-            "PyTorch eager, fused Adam: fp32": (True, False, False),
-            "PyTorch compiled, fused Adam: fp32": (True, False, True),
-            "PyTorch compiled, fused Adam: bf16": (True, True, True)}.items()}
-        for from_step in (0, late):
-            ours = {name: FacetRun(bench, store, d_sae, name, from_step) for name in ("f32", "bf16")}
-            for one in ours.values():  # how many fire decides Facet's time: part of the line's name
-                one.ms_per_step()
-            fires = 100 * ours["f32"].fired("l0") / d_sae
-            dead = 100 * ours["f32"].fired("dead") / d_sae
-            bench.compare(f"step {d} to {d_sae}, from step {from_step} ({fires:.1f} % fire, {dead:.0f} % dead)", "ms",
-                          {"facet: fp32": ours["f32"].ms_per_step, "facet: bf16": ours["bf16"].ms_per_step, **torches})
+    d, d_sae = 256, 2048
+    late = 40 if bench.is_quick else 1500
+    x = planted_rows(d)
+    store = bench.work / f"store-{d}"
+    write_store(store, x)
+    x = x.float() - x.float().mean(dim=0)
+    x = torch.nn.functional.normalize(x)
+    torches = {name: TorchRun(bench, x, d_sae, *how).ms_per_step for name, how in {
+        "PyTorch eager: fp32": (False, False, False),
+        "PyTorch eager, fused Adam: fp32": (True, False, False),
+        "PyTorch compiled, fused Adam: fp32": (True, False, True),
+        "PyTorch compiled, fused Adam: bf16": (True, True, True)}.items()}
+    for from_step in (0, late):
+        ours = {name: FacetRun(bench, store, d_sae, name, from_step) for name in ("f32", "bf16")}
+        for one in ours.values():  # how many fire decides Facet's time: part of the line's name
+            one.ms_per_step()
+        fires = 100 * ours["f32"].fired("l0") / d_sae
+        dead = 100 * ours["f32"].fired("dead") / d_sae
+        bench.compare(f"step {d} to {d_sae}, from step {from_step} ({fires:.1f} % fire, {dead:.0f} % dead)", "ms",
+                      {"facet: fp32": ours["f32"].ms_per_step, "facet: bf16": ours["bf16"].ms_per_step, **torches})

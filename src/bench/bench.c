@@ -43,8 +43,8 @@ fc_status fc_bench_measure(fc_bench_run *run, const char *name, fc_bench_unit un
                         .max = fmax(a, b),
                         .n_kept = stats.n_kept,
                         .n_dropped = stats.n_dropped,
-                        .limit = NAN,
-                        .percent = NAN};
+                        .limit = (double)NAN,
+                        .percent = (double)NAN};
     (void)snprintf(r->name, sizeof r->name, "%s", name);
     *row = r;
     return FC_OK;

@@ -43,7 +43,7 @@ static double canary_rate(fc_sampler *s)
     enum { CHUNKS = 4, BURSTS = 2 }; /* chunks of a thread */
     const int n_threads = fc_par_threads();
     const int64_t n_chunks = (int64_t)n_threads * CHUNKS;
-    double seconds = INFINITY;
+    double seconds = (double)INFINITY;
     for (int i = 0; i < BURSTS; i++) {
         const double begin_s = fc_clock_s();
         fc_par_for(n_chunks, 1, burst_chunk, s);

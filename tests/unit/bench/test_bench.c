@@ -296,8 +296,8 @@ static fc_bench_result *made_up(void)
                                .min = 150.0,
                                .max = 234.0,
                                .n_dropped = 7,
-                               .limit = NAN,
-                               .percent = NAN};
+                               .limit = (double)NAN,
+                               .percent = (double)NAN};
     return r;
 }
 
