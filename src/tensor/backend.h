@@ -1,8 +1,9 @@
 /* backend.h - the arithmetic that model and SAE code is written against.
  *
  * One table of operations, named for the mathematics and not for the caller. The CPU fills it
- * in three steps, each overriding the one before: ref (plain C, the definition of truth),
- * avx2, avx512. `fc_backend_open` picks what the machine has; a mask (--cpu) holds it back.
+ * in steps, each overriding the one before: ref (plain C, the definition of truth), avx2, avx512,
+ * and amx for products in bf16. `fc_backend_open` picks what the machine has; a mask (--cpu)
+ * holds it back.
  *
  * Contract of every operation, unless it says otherwise:
  *   - arrays are row-major float32, 64-byte aligned at their base, and must not overlap;
@@ -69,7 +70,7 @@ typedef struct fc_sparse {
 
 /* Where op relu_rows puts the rows of a batch of features; row r of each array belongs to row r.
  *   list    index + r * index_row, value + r * value_row: the first count[r] entries
- *   whole   value + r * value_row: all n entries, zeros included; index is not written
+ *   whole   value + r * value_row: all n entries, zeros included; index holds nothing of use
  * A row is a list when count[r] <= n_list. */
 typedef struct fc_feature_rows {
     int64_t n_list; /* -1: all rows are whole */
@@ -105,7 +106,7 @@ typedef struct fc_adam {
 typedef struct fc_backend fc_backend;
 
 typedef struct fc_ops {
-    const char *name; /* "ref", "avx2", "avx512" */
+    const char *name; /* "ref", "avx2", "avx512", "amx" */
 
     /* C[m, n] = A[m, k] B[k, n], or C += A B when accumulate.
      *   c: [m, n] f32, c_row elements from row to row, columns adjacent    written
@@ -247,9 +248,9 @@ struct fc_backend {
     void *state; /* scratch memory, owned */
 };
 
-/* cpu: NULL or "native" for the best this machine has, or "ref", "avx2", "avx512". Asking for
- * more than the machine has is an error that names what it has. Uses fc_par threads, at most as
- * many as there are when it is opened; one backend serves one caller at a time. */
+/* cpu: NULL or "native" for the best this machine has, or "ref", "avx2", "avx512", "amx".
+ * Asking for more than the machine has is an error that names what it has. Uses fc_par threads,
+ * at most as many as there are when it is opened; one backend serves one caller at a time. */
 fc_status fc_backend_open(fc_backend **be, const char *cpu, fc_err *err);
 void fc_backend_close(fc_backend *be);
 
