@@ -2,11 +2,11 @@
  *
  * The table climbs from plain C to the widest vectors; the last row that the machine has wins,
  * and a mask stops the climb early, for tests and comparisons. Products in bf16 have a kernel of
- * their own only with AVX512_BF16; elsewhere the operands are rounded and the float32 kernel
- * does the rest.
+ * their own only with AVX512_BF16, and a faster one with AMX; elsewhere the operands are rounded
+ * and the float32 kernel does the rest.
  *
  * Whether bf16 pays is measured and not looked up: on some machines vdpbf16ps does half the
- * work of a float32 multiply-add, on others twice.
+ * work of a float32 multiply-add, on others twice, and tiles may be slow where they are emulated.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/backend.h"
@@ -23,6 +23,7 @@ typedef struct fc_isa {
     const char *name;
     bool (*is_here)(void);
     const fc_gemm *f32, *rounded; /* products of either precision */
+    const fc_gemm *bf16; /* products of bf16 in hardware, where it has them, or NULL */
     void (*rowops[6])(fc_cpu *cpu);
 } fc_isa;
 
@@ -43,6 +44,11 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512dq");
 }
+
+static bool has_amx(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16") && fc_cpu_has_amx();
+}
 #endif
 
 #define ROWOPS(isa)                                                                 \
@@ -52,10 +58,13 @@ static bool has_avx512(void)
     }
 
 static const fc_isa isas[] = {
-    {"ref", always, &fc_gemm_ref, &fc_gemm_ref_rounded, ROWOPS(ref)},
+    {"ref", always, &fc_gemm_ref, &fc_gemm_ref_rounded, NULL, ROWOPS(ref)},
 #if defined(__x86_64__)
-    {"avx2", has_avx2, &fc_gemm_avx2, &fc_gemm_avx2_rounded, ROWOPS(avx2)},
-    {"avx512", has_avx512, &fc_gemm_avx512, &fc_gemm_avx512_rounded, ROWOPS(avx512)},
+    {"avx2", has_avx2, &fc_gemm_avx2, &fc_gemm_avx2_rounded, NULL, ROWOPS(avx2)},
+    {"avx512", has_avx512, &fc_gemm_avx512, &fc_gemm_avx512_rounded, &fc_gemm_avx512bf16,
+     ROWOPS(avx512)},
+    {"amx", has_amx, &fc_gemm_avx512, &fc_gemm_avx512_rounded, &fc_gemm_amx,
+     ROWOPS(avx512)},
 #endif
 };
 
@@ -72,8 +81,9 @@ static fc_status choose_isa(const fc_isa **choice, const char *name, fc_err *err
     return fc_fail(
         err, FC_USAGE,
         "the processor kernels asked for are '%.32s', expected 'native' or one that this "
-        "machine has: ref%s%s",
-        name, best >= isas + 1 ? ", avx2" : "", best >= isas + 2 ? ", avx512" : "");
+        "machine has: ref%s%s%s",
+        name, best >= isas + 1 ? ", avx2" : "", best >= isas + 2 ? ", avx512" : "",
+        best >= isas + 3 ? ", amx" : "");
 }
 
 /* Seconds for one whole tile from L1, the best of a few. */
@@ -105,12 +115,17 @@ static void choose_bf16(fc_cpu *cpu, const fc_isa *isa)
 {
     cpu->gemm[FC_PRECISION_BF16] = isa->rounded;
 #if defined(__x86_64__)
-    if (isa->is_here != has_avx512 || !__builtin_cpu_supports("avx512bf16")) return;
+    if (isa->bf16 == NULL || !__builtin_cpu_supports("avx512bf16")) return;
     const fc_scratch scratch = fc_cpu_scratch(cpu, 0);
-    const double f32_s = tile_seconds(isa->f32, scratch);
-    cpu->gemm[FC_PRECISION_BF16] = &fc_gemm_avx512bf16;
+    const fc_gemm *best = &fc_gemm_avx512bf16;
+    double best_s = tile_seconds(best, scratch);
+    if (isa->bf16 != best) {
+        const double s = tile_seconds(isa->bf16, scratch);
+        if (s < best_s) best = isa->bf16, best_s = s;
+    }
+    cpu->gemm[FC_PRECISION_BF16] = best;
     cpu->sparse[FC_PRECISION_BF16] = &fc_sparse_avx512bf16;
-    cpu->prefers_bf16 = tile_seconds(&fc_gemm_avx512bf16, scratch) < 0.8 * f32_s;
+    cpu->prefers_bf16 = best_s < 0.8 * tile_seconds(isa->f32, scratch);
 #endif
 }
 

@@ -63,6 +63,8 @@ static inline fc_scratch fc_cpu_scratch(const fc_cpu *cpu, int worker)
     return scratch;
 }
 
+bool fc_cpu_has_amx(void); /* and may use it; asks the system */
+
 void fc_cpu_matmul(fc_backend *be, float *c, int64_t c_row, fc_mat a, fc_mat b,
                    fc_precision precision, bool accumulate);
 void fc_cpu_pack(fc_backend *be, const fc_packed *to, fc_mat b);

@@ -26,8 +26,8 @@ enum {
     FC_GEMM_COLS = 384,  /* columns of B packed at a time */
     FC_GEMM_RUN = 128,   /* longest piece of a row on its way through a transposition */
     FC_GEMM_MAX_NR = 32, /* largest nr; nr divides it */
-    FC_GEMM_MAX_MR = 16, /* largest mr */
-    FC_GEMM_SQUARE = 16  /* side of the squares that are transposed */
+    FC_GEMM_MAX_MR = FC_GEMM_ROWS, /* largest mr */
+    FC_GEMM_SQUARE = 16            /* side of the squares that are transposed */
 };
 
 /* C[m, n] = A B, or += when accumulate, over one block of k. */
@@ -108,6 +108,6 @@ void fc_gemm_block(const fc_gemm *gemm, const fc_gemm_part *part);
 extern const fc_gemm fc_gemm_ref, fc_gemm_ref_rounded;
 extern const fc_gemm fc_gemm_avx2, fc_gemm_avx2_rounded;
 extern const fc_gemm fc_gemm_avx512, fc_gemm_avx512_rounded;
-extern const fc_gemm fc_gemm_avx512bf16;
+extern const fc_gemm fc_gemm_avx512bf16, fc_gemm_amx;
 
 #endif

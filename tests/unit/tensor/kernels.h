@@ -17,8 +17,8 @@
 #include "base/rng.h"
 #include "tensor/backend.h"
 
-static const char *const isa_names[] = {"ref", "avx2", "avx512"};
-enum { N_ISAS = 3 };
+static const char *const isa_names[] = {"ref", "avx2", "avx512", "amx"};
+enum { N_ISAS = 4 };
 
 /* The backends of this machine, ref first; returns how many. */
 static inline int open_backends(fc_backend *be[N_ISAS])
