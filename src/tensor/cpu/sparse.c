@@ -7,6 +7,10 @@
  * matrix that all rows draw on is then small enough for L2, and the sums of one row stay in
  * registers for its whole list.
  *
+ * Where even a panel of b is too large and lists are long enough to meet in its rows, spmm takes the
+ * panel in blocks of rows: many lists draw on a block while it is in L2, each as far as it goes.
+ * Sums are put down and taken up again exactly, so blocks do not show in float32.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/cpu/sparse_internal.h"
 
@@ -14,9 +18,11 @@
 #include "tensor/cpu/cpu_internal.h"
 
 enum {
-    SPMM_ROWS = 16,        /* of one chunk, which is one panel wide */
-    SDDMM_ROWS = 64,       /* of one chunk, which is all panels wide */
-    NEAR_BYTES = 800 << 10 /* of a panel that stays in L2 */
+    SPMM_ROWS = 16,         /* of one chunk, which is one panel wide */
+    SPMM_ROWS_BLOCKED = 64, /* the same where b comes in blocks */
+    SDDMM_ROWS = 64,        /* of one chunk, which is all panels wide */
+    NEAR_BYTES = 800 << 10, /* of a panel that stays in L2 */
+    BLOCKED_ABOVE = 6       /* entries in a hundred: from there on blocks are faster */
 };
 
 static const fc_sparse_kernels *kernels_of(const fc_backend *be, fc_precision precision)
@@ -34,41 +40,92 @@ static fc_sparse_list list_of(const fc_sparse *a, int64_t row)
     return list;
 }
 
+static int64_t panel_row_bytes(const fc_mat *m)
+{
+    return fc_min(FC_SPARSE_COLS, m->cols) * (m->dtype == FC_F32 ? 4 : 2);
+}
+
 /* Columns col .. of m, from its row `row` on. */
 static fc_sparse_panel panel_of(const fc_mat *m, int64_t row, int64_t col)
 {
     FC_ASSERT(m->col == 1 && (m->dtype == FC_F32 || m->dtype == FC_BF16));
     const int64_t size = m->dtype == FC_F32 ? 4 : 2;
-    const fc_sparse_panel panel = {
-        .data = (const unsigned char *)m->data + (row * m->row + col) * size,
-        .row_bytes = m->row * size,
-        .n_cols = fc_min(FC_SPARSE_COLS, m->cols - col),
-        .dtype = m->dtype,
-        .is_far = m->rows * fc_min(FC_SPARSE_COLS, m->cols) * size > NEAR_BYTES};
+    const fc_sparse_panel panel = {.data = (const unsigned char *)m->data +
+                                           (row * m->row + col) * size,
+                                   .row_bytes = m->row * size,
+                                   .n_cols = fc_min(FC_SPARSE_COLS, m->cols - col),
+                                   .dtype = m->dtype,
+                                   .is_far = m->rows * panel_row_bytes(m) > NEAR_BYTES};
     return panel;
 }
+
+/* --- spmm --------------------------------------------------------------------------------- */
 
 typedef struct spmm_job {
     const fc_sparse_kernels *kernels;
     float *c;
-    int64_t c_row, n_row_blocks;
+    int64_t c_row;
     fc_sparse a;
     fc_mat b;
     bool accumulate;
+    int64_t n_rows;   /* of a chunk */
+    int64_t n_chunks; /* of a panel */
+    int64_t n_block;  /* rows of b in a block */
 } spmm_job;
 
-static void spmm_block(int64_t begin, int64_t end, int worker, void *ctx)
+/* Takes the entries in columns below `end` off the front of a list. */
+static fc_sparse_list take_below(fc_sparse_list *list, int64_t end)
+{
+    int64_t n = 0;
+    for (int64_t n_left = list->count; n_left > 0;) {
+        const int64_t half = n_left / 2;
+        const bool is_below = list->index[n + half] < end;
+        n += is_below ? half + 1 : 0;
+        n_left = is_below ? n_left - half - 1 : half;
+    }
+    fc_sparse_list front = *list;
+    front.count = n;
+    list->index += n;
+    list->value += n;
+    list->count -= n;
+    return front;
+}
+
+static void spmm_panel(const spmm_job *job, int64_t first, int64_t n_rows, int64_t col)
+{
+    const fc_sparse_panel b = panel_of(&job->b, 0, col);
+    float *const c = job->c + first * job->c_row + col;
+    fc_sparse_list left[SPMM_ROWS_BLOCKED];
+    for (int64_t r = 0; r < n_rows; r++) left[r] = list_of(&job->a, first + r);
+    for (int64_t begin = 0; begin == 0 || begin < job->a.n_cols; begin += job->n_block)
+        for (int64_t r = 0; r < n_rows; r++) {
+            const bool is_last = begin + job->n_block >= job->a.n_cols;
+            const fc_sparse_list list =
+                is_last ? left[r] : take_below(&left[r], begin + job->n_block);
+            if (list.count > 0 || begin == 0)
+                job->kernels->gather(c + r * job->c_row, list, &b,
+                                     job->accumulate || begin > 0);
+        }
+}
+
+static void spmm_chunks(int64_t begin, int64_t end, int worker, void *ctx)
 {
     (void)worker;
     const spmm_job *const job = ctx;
-    for (int64_t block = begin; block < end; block++) {
-        const int64_t col = block / job->n_row_blocks * FC_SPARSE_COLS;
-        const int64_t row = block % job->n_row_blocks * SPMM_ROWS;
-        const fc_sparse_panel b = panel_of(&job->b, 0, col);
-        for (int64_t r = row; r < fc_min(row + SPMM_ROWS, job->a.n_rows); r++)
-            job->kernels->gather(job->c + r * job->c_row + col, list_of(&job->a, r), &b,
-                                 job->accumulate);
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t first = i % job->n_chunks * job->n_rows;
+        spmm_panel(job, first, fc_min(job->n_rows, job->a.n_rows - first),
+                   i / job->n_chunks * FC_SPARSE_COLS);
     }
+}
+
+/* A choice by the data alone, so that it is the same for any number of threads. */
+static bool is_blocked(const fc_sparse *a, const fc_mat *b)
+{
+    int64_t n_entries = 0;
+    if (a->n_cols * panel_row_bytes(b) <= NEAR_BYTES) return false;
+    for (int64_t r = 0; r < a->n_rows; r++) n_entries += a->count[r];
+    return n_entries * 100 > BLOCKED_ABOVE * a->n_rows * a->n_cols;
 }
 
 void fc_cpu_spmm(fc_backend *be, float *c, int64_t c_row, fc_sparse a, fc_mat b,
@@ -77,13 +134,21 @@ void fc_cpu_spmm(fc_backend *be, float *c, int64_t c_row, fc_sparse a, fc_mat b,
     spmm_job job = {.kernels = kernels_of(be, precision),
                     .c = c,
                     .c_row = c_row,
-                    .n_row_blocks = fc_ceil_div(a.n_rows, SPMM_ROWS),
                     .a = a,
                     .b = b,
-                    .accumulate = accumulate};
-    fc_par_for(job.n_row_blocks * fc_ceil_div(b.cols, FC_SPARSE_COLS), 1, spmm_block,
-               &job);
+                    .accumulate = accumulate,
+                    .n_rows = SPMM_ROWS,
+                    .n_block = fc_max(a.n_cols, 1)};
+    if (b.cols == 0) return;
+    if (is_blocked(&a, &b)) {
+        job.n_rows = SPMM_ROWS_BLOCKED;
+        job.n_block = NEAR_BYTES / panel_row_bytes(&b);
+    }
+    job.n_chunks = fc_ceil_div(a.n_rows, job.n_rows);
+    fc_par_for(job.n_chunks * fc_ceil_div(b.cols, FC_SPARSE_COLS), 1, spmm_chunks, &job);
 }
+
+/* --- sddmm -------------------------------------------------------------------------------- */
 
 typedef struct sddmm_job {
     const fc_sparse_kernels *kernels;
