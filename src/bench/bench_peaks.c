@@ -211,7 +211,7 @@ static fc_status measure_products(fc_bench_run *run, peak_job *job,
 {
     char what[64];
     job->products = products;
-    job->n_rounds = run->config->is_quick ? 20 : 2000;
+    job->n_rounds = run->config->is_quick ? 20 : 20000;
     const int64_t n_rounds = job->n_rounds * fc_par_threads() * CHUNKS;
     const fc_bench_unit unit = {"GFLOP/s", 1e-9 * (double)(n_rounds * products->flops)};
     (void)snprintf(what, sizeof what, "%s, %s",
@@ -224,7 +224,7 @@ static fc_status measure_cached(fc_bench_run *run, peak_job *job, bool is_l3,
                                 double *best, fc_err *err)
 {
     job->cached = cached_floats(job, is_l3);
-    job->laps = fc_max(1, (run->config->is_quick ? 1 << 16 : 1 << 20) / job->cached);
+    job->laps = fc_max(1, (run->config->is_quick ? 1 << 16 : 1 << 22) / job->cached);
     const double n =
         (double)(job->cached * job->laps) * (double)fc_par_threads() * CHUNKS;
     const fc_bench_unit unit = {"GB/s", 4e-9 * n};
