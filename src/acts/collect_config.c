@@ -12,7 +12,7 @@ void fc_collect_defaults(fc_collect_config *config)
                                   .overflow = FC_OVERFLOW_TRUNCATE,
                                   .text_format = FC_TEXT_AUTO,
                                   .precision = FC_AUTO_PRECISION,
-                                  .batch_tokens = 1024,
+                                  .batch_tokens = 2048,
                                   .shard_rows = 65536,
                                   .checkpoint_every = {.seconds = 300}};
     memcpy(config->field, "text", sizeof "text");
