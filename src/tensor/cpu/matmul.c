@@ -3,12 +3,14 @@
  *   for each slab of columns, block of k, slab of rows              a stage
  *     pack A[rows, block], and B[block, columns] when it is new     shared by all threads
  *     for each tile of the slab, in parallel                        about 250 x 384
- *       for each mr rows, for each nr columns                       the register kernel
+ *       for each nr columns, for each mr rows                       the register kernel
  *
- * After BLIS (Van Zee and van de Geijn, ACM TOMS 41(3), 2015): the rows of A that a kernel needs
- * stay in L1, the columns of B of a tile in L2, a slab in L3. The packing for the next stage
+ * After BLIS (Van Zee and van de Geijn, ACM TOMS 41(3), 2015): the rows of A of a tile stay in L2,
+ * while its columns of B come by once, and a slab of them stays in L3. The packing for the next stage
  * runs in the same parallel loop as the tiles of this one, so that there is one wait for each
  * stage, and threads that finish early pack.
+ *
+ * Rows of A that the kernel can read where they lie are not packed.
  *
  * With few rows every element of B is used by one tile only. Then the tile packs it itself,
  * into L2 and not into a slab, and a stage takes in as much of k as A has room for: the whole
@@ -41,9 +43,9 @@ typedef struct product {
     float *c;
     int64_t c_row, m, n, k;
     fc_gemm_operand a, b;
-    bool accumulate, b_is_shared;
-    int64_t slab_m, slab_n, slab_k; /* size of a stage */
-    int64_t n_m, n_n, n_k;          /* stages each way */
+    bool accumulate, a_is_in_place, b_is_shared; /* in place: not packed */
+    int64_t slab_m, slab_n, slab_k;              /* size of a stage */
+    int64_t n_m, n_n, n_k;                       /* stages each way */
     int64_t tile_m, tile_n;
 } product;
 
@@ -85,7 +87,9 @@ static stage stage_at(const product *p, int64_t s)
     st.is_b_new = p->b_is_shared && s % p->n_m == 0;
     st.n_tiles_m = fc_ceil_div(st.m, p->tile_m);
     st.n_tiles = st.n_tiles_m * fc_ceil_div(st.n, p->tile_n);
-    st.n_a_pieces = fc_ceil_div(st.m, A_PIECE) * fc_ceil_div(st.k, block_depth(p));
+    st.n_a_pieces = p->a_is_in_place
+                        ? 0
+                        : fc_ceil_div(st.m, A_PIECE) * fc_ceil_div(st.k, block_depth(p));
     st.n_pieces = st.n_a_pieces + (st.is_b_new ? fc_ceil_div(st.n, B_PIECE) : 0);
     return st;
 }
@@ -108,32 +112,38 @@ static void pack_piece(const product *p, const stage *st, int64_t piece,
                    fc_min(B_PIECE, st->n - j), st->k0, st->k, scratch.lines);
 }
 
+/* A of the stage from row i on, in the block of k that begins at k. */
+static void locate_rows(const product *p, const stage *st, int64_t i, int64_t k,
+                        fc_gemm_part *part)
+{
+    part->a = st->a + k / block_depth(p) * st->a_block + i * FC_GEMM_UNITS;
+    part->a_row = FC_GEMM_UNITS;
+    if (!p->a_is_in_place) return;
+    part->a = p->a.data + (st->i0 + i) * p->a.r_bytes + (st->k0 + k) * p->a.k_bytes;
+    part->a_row = p->a.r_bytes / FC_GEMM_UNIT_BYTES;
+}
+
 static void multiply_tile(const product *p, const stage *st, int64_t tile,
                           fc_scratch scratch)
 {
-    const int64_t i = tile % st->n_tiles_m * p->tile_m, m = fc_min(p->tile_m, st->m - i);
-    const int64_t j = tile / st->n_tiles_m * p->tile_n, n = fc_min(p->tile_n, st->n - j);
-    float *const c = p->c + (st->i0 + i) * p->c_row + st->j0 + j;
-    const float *a = st->a + i * FC_GEMM_UNITS;
-    for (int64_t k = 0; k < st->k; k += block_depth(p), a += st->a_block) {
+    const int64_t i = tile % st->n_tiles_m * p->tile_m;
+    const int64_t j = tile / st->n_tiles_m * p->tile_n;
+    fc_gemm_part part = {.c = p->c + (st->i0 + i) * p->c_row + st->j0 + j,
+                         .c_row = p->c_row,
+                         .m = fc_min(p->tile_m, st->m - i),
+                         .n = fc_min(p->tile_n, st->n - j)};
+    for (int64_t k = 0; k < st->k; k += block_depth(p)) {
         const int64_t n_k = fc_min(block_depth(p), st->k - k);
-        const int64_t n_units = fc_ceil_div(n_k, p->gemm->k_per_unit);
-        const float *b = st->b + j * fc_gemm_panel_units(n_units);
+        part.n_units = fc_ceil_div(n_k, p->gemm->k_per_unit);
+        part.b = st->b + j * fc_gemm_panel_units(part.n_units);
+        part.accumulate = p->accumulate || st->k0 + k > 0;
+        locate_rows(p, st, i, k, &part);
         if (!p->b_is_shared) {
-            fc_gemm_pack_b(p->gemm, scratch.b, &p->b, st->j0 + j, n, st->k0 + k, n_k,
+            fc_gemm_pack_b(p->gemm, scratch.b, &p->b, st->j0 + j, part.n, st->k0 + k, n_k,
                            scratch.lines);
-            b = scratch.b;
+            part.b = scratch.b;
         }
-        fc_gemm_block(p->gemm,
-                      &(fc_gemm_part){.c = c,
-                                      .c_row = p->c_row,
-                                      .a = a,
-                                      .a_row = FC_GEMM_UNITS,
-                                      .b = b,
-                                      .m = m,
-                                      .n = n,
-                                      .n_units = n_units,
-                                      .accumulate = p->accumulate || st->k0 + k > 0});
+        fc_gemm_block(p->gemm, &part);
     }
 }
 
@@ -195,7 +205,7 @@ static void multiply(product *p)
     step x = {.product = p, .next = stage_at(p, 0)};
     for (int64_t s = 0; s <= n_stages(p); s++) {
         const int64_t n_items = x.now.n_tiles + x.next.n_pieces;
-        fc_par_for(n_items, is_small ? n_items : 1, do_items, &x);
+        fc_par_for(n_items, is_small ? fc_max(1, n_items) : 1, do_items, &x);
         x.now = x.next;
         x.next = stage_at(p, s + 1);
     }
@@ -228,5 +238,7 @@ void fc_cpu_matmul(fc_backend *be, float *c, int64_t c_row, fc_mat a, fc_mat b,
         .b = {b.data, b.dtype, b.col * b_size, b.row * b_size},
         .accumulate = accumulate,
     };
+    p.a_is_in_place =
+        p.k % p.gemm->k_per_unit == 0 && fc_gemm_reads_in_place(p.gemm, &p.a);
     multiply(&p);
 }

@@ -22,6 +22,8 @@ static void edge_tile(const fc_gemm *gemm, const fc_gemm_part *edge)
     }
 }
 
+/* A panel of B serves all rows before the next one, which each kernel meanwhile asks for its share
+ * of: so B may come from L3 or memory, and the rows stay in L2. Neither fits in L1 for long. */
 void fc_gemm_block(const fc_gemm *gemm, const fc_gemm_part *part)
 {
     /* Rows in equal shares: 8 + 7 keeps the multipliers busier than 14 + 1. */

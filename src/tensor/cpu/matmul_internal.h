@@ -87,6 +87,16 @@ typedef struct fc_gemm_operand {
     int64_t r_bytes, k_bytes; /* strides */
 } fc_gemm_operand;
 
+/* Whether the kernel can read rows of A where they lie: whole units of its own type. Not rows
+ * that share one set of L1, 4096 bytes apart: there each of 14 drives out another. */
+static inline bool fc_gemm_reads_in_place(const fc_gemm *gemm, const fc_gemm_operand *a)
+{
+    const int64_t size = (int64_t)fc_dtype_size(a->dtype);
+    return a->dtype == gemm->a_dtype && a->k_bytes == size &&
+           (uintptr_t)a->data % (uintptr_t)size == 0 &&
+           a->r_bytes % FC_GEMM_UNIT_BYTES == 0 && a->r_bytes % 4096 != 0;
+}
+
 /* Packs r0 .. r0+n_r-1 by k0 .. k0+n_k-1, rows and columns rounded up to whole squares.
  * lines: scratch of FC_GEMM_LINES floats. */
 enum { FC_GEMM_LINES = 3 * FC_GEMM_SQUARE * FC_GEMM_RUN };

@@ -162,12 +162,6 @@ static void choose_tiles(product *p)
         p->n, fc_min(TILE_COLS, fc_max(MIN_TILE_COLS, p->n / n_across)), FC_GEMM_MAX_NR);
 }
 
-static bool is_aligned(const fc_gemm_operand *a)
-{
-    return (uintptr_t)a->data % fc_dtype_size(a->dtype) == 0 &&
-           a->r_bytes % FC_GEMM_UNIT_BYTES == 0;
-}
-
 void fc_cpu_matmul_packed(fc_backend *be, float *c, int64_t c_row, fc_mat a,
                           const fc_packed *b, bool accumulate)
 {
@@ -191,7 +185,7 @@ void fc_cpu_matmul_packed(fc_backend *be, float *c, int64_t c_row, fc_mat a,
                  .a = {a.data, a.dtype, a.row * size, a.col * size},
                  .b = b->data,
                  .accumulate = accumulate};
-    p.is_in_place = a.col == 1 && a.dtype == p.gemm->a_dtype && is_aligned(&p.a);
+    p.is_in_place = fc_gemm_reads_in_place(p.gemm, &p.a);
     choose_tiles(&p);
     const int64_t n_tiles = p.n_tiles_m * fc_ceil_div(p.n, p.tile_n);
     const bool is_small = (double)p.m * (double)p.n * (double)p.k < SERIAL_WORK;

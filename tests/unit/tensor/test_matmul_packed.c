@@ -34,6 +34,9 @@ static const packed_case cases[] = {
     {230, 300, 1100, ROWS, COLUMNS, FC_BF16, FC_BF16, true},
     {230, 64, 1600, COLUMNS, COLUMNS, FC_F32, FC_BF16, false},
     {1030, 40, 33, ROWS, ROWS, FC_F32, FC_F32, false},
+    /* Rows 4096 bytes apart. */
+    {30, 40, 1024, ROWS, ROWS, FC_F32, FC_F32, false},
+    {30, 40, 2048, ROWS, ROWS, FC_BF16, FC_F32, false},
 };
 
 enum { C_PAD = 3 }; /* elements between rows of C, which must stay as they are */
