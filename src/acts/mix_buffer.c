@@ -17,7 +17,7 @@
 #include "acts/mix_order.h"
 #include "base/alloc.h"
 
-enum { READ_AHEAD = 4 };
+enum { READ_AHEAD = 4, FAULT_BYTES = 64 << 10 };
 
 struct fc_mix_buffer {
     const fc_store *store;
@@ -57,10 +57,13 @@ static void expect_piece(const fc_mix_buffer *buffer, int64_t row)
     fc_store_expect(buffer->store, begin, end_of_piece(buffer, row) - begin);
 }
 
+/* With its borders: a fault brings in pages around it, also of neighbours that are long done. */
 static void drop_piece(const fc_mix_buffer *buffer, int64_t row)
 {
-    const int64_t begin = begin_of_piece(buffer, row);
-    fc_store_drop(buffer->store, begin, end_of_piece(buffer, row) - begin);
+    const int64_t border = FAULT_BYTES / (int64_t)buffer->row_bytes + 1;
+    const int64_t begin = fc_max(begin_of_piece(buffer, row) - border, 0);
+    const int64_t end = fc_min(end_of_piece(buffer, row) + border, buffer->order.n_rows);
+    fc_store_drop(buffer->store, begin, end - begin);
 }
 
 /* Asks for pieces of the stream: `from` to `to` after the current one. */
