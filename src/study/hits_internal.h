@@ -1,9 +1,9 @@
-/* hits_internal.h - what the pass over a store hands to every statistic: a block of rows, and
- * where one feature fires in it.
+/* hits_internal.h - what the pass over a store hands to every statistic: a block of rows, and some
+ * of those on which a feature fires.
  *
- * Blocks come in the order of the store and rows within hits ascend, so each statistic sees
- * a feature's activations in row order, whatever the number of threads. Features are independent:
- * two threads may add to two features at once.
+ * Blocks come in the order of the store and rows of hits ascend, from one call to the next too: each
+ * statistic sees a feature's activations in row order, whatever the number of threads. Features are
+ * independent: two threads may add to two features at once.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_STUDY_HITS_INTERNAL_H
@@ -18,7 +18,7 @@ typedef struct fc_block {
     uint32_t *draw;       /* [n] a random word for each row, by its number alone */
 } fc_block;
 
-/* The activations > 0 of one feature in a block; n >= 1. */
+/* Activations > 0 of one feature; n >= 1. */
 typedef struct fc_hits {
     int64_t feature;
     int64_t n;

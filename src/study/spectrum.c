@@ -25,7 +25,8 @@
 enum {
     MANTISSA_BITS = 23,
     SLOT_SHIFT = MANTISSA_BITS - 8, /* 2^8 = FC_SPECTRUM_FINENESS */
-    CELLS_PER_OCTAVE = FC_SPECTRUM_FINENESS / FC_SPECTRUM_CELL
+    CELLS_PER_OCTAVE = FC_SPECTRUM_FINENESS / FC_SPECTRUM_CELL,
+    BATCH = 256
 };
 
 /* Features draw their words from indices above those of the rows. */
@@ -45,8 +46,7 @@ fc_status fc_spectrum_init(fc_spectrum *spectrum, int64_t n_features, int64_t pe
     FC_TRY_GOTO(fc_alloc(&s.limit, n_features, FC_SPECTRUM_CELLS * sizeof *s.limit,
                          "limits of samples", err));
     FC_TRY_GOTO(fc_alloc(&s.draw, n_features, draw_bytes, "sampled activations", err));
-    if (per_cell > 0)
-        memset(s.limit, 0xff, (size_t)n_features * FC_SPECTRUM_CELLS * sizeof *s.limit);
+    memset(s.limit, 0xff, (size_t)n_features * FC_SPECTRUM_CELLS * sizeof *s.limit);
     memset(s.draw, 0xff, (size_t)n_features * draw_bytes);
     for (int64_t i = 0; i < n_features; i++)
         s.key[i] =
@@ -166,27 +166,45 @@ static void raise_window(fc_spectrum *s, int64_t feature, int32_t octave)
     s->top[feature] = octave;
 }
 
+/* Slots of up to BATCH values, counted. Their counts are asked for all at once: one after the other
+ * they would be waited for. */
+static void count_batch(uint32_t *count, const float *value, int64_t n, int32_t top,
+                        int32_t *slot)
+{
+    for (int64_t j = 0; j < n; j++) slot[j] = slot_of(value[j], top);
+    for (int64_t j = 0; j < n; j++) __builtin_prefetch(&count[slot[j]], 1);
+    for (int64_t j = 0; j < n; j++) count[slot[j]]++;
+}
+
+static void draw_batch(fc_spectrum *s, const fc_hits *hits, int64_t first, int64_t n,
+                       const int32_t *slot, const fc_block *block)
+{
+    const uint32_t key = s->key[hits->feature];
+    uint32_t *limit = s->limit + hits->feature * FC_SPECTRUM_CELLS;
+    fc_draw *draw = s->draw + hits->feature * FC_SPECTRUM_CELLS * s->per_cell;
+    for (int64_t j = 0; j < n; j++) {
+        const int32_t at = hits->at[first + j], cell = cell_of_slot(slot[j]);
+        const uint32_t priority = mix(block->draw[at] ^ key);
+        if (priority > limit[cell]) continue;
+        fc_draw *list = draw + cell * s->per_cell;
+        keep_lowest(list, s->per_cell,
+                    (fc_draw){priority, (uint32_t)(block->first + at), block->doc[at],
+                              hits->value[first + j]});
+        limit[cell] = list[s->per_cell - 1].priority;
+    }
+}
+
 void fc_spectrum_add(fc_spectrum *spectrum, const fc_hits *hits, const fc_block *block)
 {
-    const int64_t feature = hits->feature, per_cell = spectrum->per_cell;
+    const int64_t feature = hits->feature;
+    uint32_t *count = spectrum->count + feature * FC_SPECTRUM_SLOTS;
     const int32_t octave = octave_of(hits->max);
     if (octave > spectrum->top[feature]) raise_window(spectrum, feature, octave);
-    const int32_t top = spectrum->top[feature];
-    const uint32_t key = spectrum->key[feature];
-    uint32_t *count = spectrum->count + feature * FC_SPECTRUM_SLOTS;
-    uint32_t *limit = spectrum->limit + feature * FC_SPECTRUM_CELLS;
-    fc_draw *draw = spectrum->draw + feature * FC_SPECTRUM_CELLS * per_cell;
-    for (int64_t j = 0; j < hits->n; j++) {
-        const int32_t slot = slot_of(hits->value[j], top), at = hits->at[j];
-        const int32_t cell = cell_of_slot(slot);
-        const uint32_t priority = mix(block->draw[at] ^ key);
-        count[slot]++;
-        if (priority > limit[cell]) continue;
-        fc_draw *list = draw + cell * per_cell;
-        keep_lowest(list, per_cell,
-                    (fc_draw){priority, (uint32_t)(block->first + at), block->doc[at],
-                              hits->value[j]});
-        if (per_cell > 0) limit[cell] = list[per_cell - 1].priority;
+    for (int64_t first = 0; first < hits->n; first += BATCH) {
+        int32_t slot[BATCH];
+        const int64_t n = fc_min(BATCH, hits->n - first);
+        count_batch(count, hits->value + first, n, spectrum->top[feature], slot);
+        if (spectrum->per_cell > 0) draw_batch(spectrum, hits, first, n, slot, block);
     }
 }
 

@@ -2,12 +2,15 @@
  *
  *   read_rows        x [n, d], normalised
  *   fc_codes_encode  the rows on which each feature fires, as a list or a whole row
- *   count_features   every statistic of a feature goes through its hits
+ *   log_features     all of them into the log; what is full goes through every statistic
  *   fc_codes_decode  y [n, d] and with it what is lost
  *
  * A feature belongs to one thread at a time and meets the rows in order, so nothing here depends on
  * the number of threads. The only sums across features, L0 of the rows, are integers. Most features
- * are lists already; a whole row is gathered into one, without a branch, before it is gone through.
+ * are lists already; a whole row is gathered into one, without a branch, before it is logged.
+ *
+ * Where rows come from is remembered for a window of FC_STUDY_WINDOW rows, at whose end the log is
+ * emptied.
  *
  * The store is read once from front to back: the rows of the next blocks are asked for ahead, those
  * behind are let go, so that the pass takes no more memory for a larger store.
@@ -24,6 +27,7 @@
 #include "base/log.h"
 #include "base/par.h"
 #include "base/rng.h"
+#include "study/hit_log_internal.h"
 
 enum { ROW_GRAIN = 16, FEATURE_GRAIN = 32, BLOCKS_AHEAD = 4 };
 
@@ -33,7 +37,9 @@ typedef enum row_fault { ROW_FINE, ROW_NOT_FINITE, ROW_BAD_TOKEN } row_fault;
 typedef struct workspace {
     const fc_study_job *job;
     fc_study_pass *pass;
-    fc_block block;
+    int64_t first, n; /* rows of the store in this block */
+    fc_block window;  /* of which it is the end */
+    fc_hit_log log;
     uint8_t *fault; /* [n_max] row_fault */
     float *x, *y;   /* [n_max, d] */
     fc_codes *codes;
@@ -76,23 +82,23 @@ static void read_rows(int64_t begin, int64_t end, int worker, void *ctx)
     const fc_study_job *job = w->job;
     const int64_t d = job->sae->d_in;
     float *x = w->x + begin * d;
-    fc_store_read(job->store, w->block.first + begin, end - begin, x);
+    fc_store_read(job->store, w->first + begin, end - begin, x);
     fc_normalise(&job->sae->normaliser, x, x, NULL, end - begin);
     for (int64_t t = begin; t < end; t++) {
-        const int64_t id = w->block.first + t;
+        const int64_t id = w->first + t, at = id - w->window.first;
         const fc_row row = fc_store_row(job->store, id);
-        w->block.token[t] = row.token_id;
-        w->block.doc[t] = row.doc_id;
-        w->block.draw[t] = (uint32_t)fc_rng_u64((uint64_t)job->config->seed,
-                                                FC_RNG_EXAMPLES, (uint64_t)id);
+        w->window.token[at] = row.token_id;
+        w->window.doc[at] = row.doc_id;
+        w->window.draw[at] = (uint32_t)fc_rng_u64((uint64_t)job->config->seed,
+                                                  FC_RNG_EXAMPLES, (uint64_t)id);
         w->fault[t] = (uint8_t)fault_of(job, w->x + t * d, row);
     }
 }
 
 static fc_status check_rows(const workspace *w, fc_err *err)
 {
-    for (int64_t t = 0; t < w->block.n; t++) {
-        const int64_t row = w->block.first + t;
+    for (int64_t t = 0; t < w->n; t++) {
+        const int64_t row = w->first + t;
         switch ((row_fault)w->fault[t]) {
         case ROW_FINE: break;
         case ROW_NOT_FINITE:
@@ -104,7 +110,7 @@ static fc_status check_rows(const workspace *w, fc_err *err)
             return fc_fail(err, FC_MISMATCH,
                            "the activation store has token %" PRId32 " in row %" PRId64
                            ", but the tokenizer has ids 0 .. %" PRId64,
-                           w->block.token[t], row,
+                           w->window.token[row - w->window.first], row,
                            fc_tokenizer_vocab(w->job->tokenizer) - 1);
         }
     }
@@ -115,8 +121,9 @@ static fc_status check_rows(const workspace *w, fc_err *err)
 static fc_status note_documents(workspace *w, fc_err *err)
 {
     fc_study_pass *pass = w->pass;
-    for (int64_t t = 0; t < w->block.n; t++) {
-        const int32_t id = w->block.doc[t];
+    const int32_t *ids = w->window.doc + (w->first - w->window.first);
+    for (int64_t t = 0; t < w->n; t++) {
+        const int32_t id = ids[t];
         if (pass->n_docs > 0 && pass->doc[pass->n_docs - 1] == id) continue;
         fc_doc doc;
         FC_TRY(fc_store_doc(w->job->store, id, &doc, err));
@@ -127,7 +134,16 @@ static fc_status note_documents(workspace *w, fc_err *err)
     return FC_OK;
 }
 
-/* --- one feature in one block ----------------------------------------------------------- */
+/* --- features --------------------------------------------------------------------------- */
+
+static void count_hits(const fc_hits *hits, void *ctx)
+{
+    const workspace *w = ctx;
+    fc_study_pass *pass = w->pass;
+    fc_strongest_add(&pass->strongest, hits, &w->window);
+    fc_spectrum_add(&pass->spectrum, hits, &w->window);
+    fc_token_mass_add(&pass->tokens, hits, &w->window);
+}
 
 /* Makes a list of f[n] > 0 and counts it in l0; returns how many there are. */
 static int64_t gather_hits(const float *f, int64_t n, int32_t *at, float *value,
@@ -154,29 +170,33 @@ static fc_hits hits_of(const workspace *w, int64_t feature, int worker)
                     .max = c->firing.max[feature]};
     if (fc_codes_is_whole(c, feature)) {
         const int64_t own = worker * w->n_max;
-        gather_hits(hits.value, c->n, w->at + own, w->value + own, w->l0 + own);
+        hits.n = gather_hits(hits.value, c->n, w->at + own, w->value + own, w->l0 + own);
         hits.at = w->at + own;
         hits.value = w->value + own;
     }
     return hits;
 }
 
-static void count_features(int64_t begin, int64_t end, int worker, void *ctx)
+static void log_features(int64_t begin, int64_t end, int worker, void *ctx)
 {
     workspace *w = ctx;
-    fc_study_pass *pass = w->pass;
     const fc_firing *firing = &w->codes->firing;
     for (int64_t i = begin; i < end; i++) {
         if (firing->count[i] == 0) continue;
-        const fc_hits hits = hits_of(w, i, worker);
-        fc_feature_sums *sums = &pass->feature[i];
-        sums->n += hits.n;
+        fc_feature_sums *sums = &w->pass->feature[i];
+        sums->n += firing->count[i];
         sums->sum += firing->sum[i];
-        if (hits.max > sums->max) sums->max = hits.max;
-        fc_strongest_add(&pass->strongest, &hits, &w->block);
-        fc_spectrum_add(&pass->spectrum, &hits, &w->block);
-        fc_token_mass_add(&pass->tokens, &hits, &w->block);
+        if (firing->max[i] > sums->max) sums->max = firing->max[i];
+        const fc_hits hits = hits_of(w, i, worker);
+        fc_hit_log_add(&w->log, &hits, w->first - w->window.first, count_hits, w);
     }
+}
+
+static void empty_log(int64_t begin, int64_t end, int worker, void *ctx)
+{
+    (void)worker;
+    workspace *w = ctx;
+    for (int64_t i = begin; i < end; i++) fc_hit_log_flush(&w->log, i, count_hits, w);
 }
 
 static fc_status check_finite(const workspace *w, fc_err *err)
@@ -186,7 +206,7 @@ static fc_status check_finite(const workspace *w, fc_err *err)
             return fc_fail(err, FC_FORMAT,
                            "feature %" PRId64 " is infinite on a row from %" PRId64
                            " on, expected finite activations: are these the SAE's own?",
-                           i, w->block.first);
+                           i, w->first);
     return FC_OK;
 }
 
@@ -194,7 +214,7 @@ static fc_status check_finite(const workspace *w, fc_err *err)
 
 static void count_l0(const workspace *w)
 {
-    for (int64_t t = 0; t < w->block.n; t++) {
+    for (int64_t t = 0; t < w->n; t++) {
         int64_t l0 = w->codes->token_count[t];
         for (int i = 0; i < w->n_workers; i++) l0 += w->l0[i * w->n_max + t];
         w->pass->l0[l0]++;
@@ -204,25 +224,31 @@ static void count_l0(const workspace *w)
 static fc_status run_block(workspace *w, fc_err *err)
 {
     const fc_study_job *job = w->job;
-    const int64_t n = w->block.n;
-    fc_par_for(n, ROW_GRAIN, read_rows, w);
+    fc_par_for(w->n, ROW_GRAIN, read_rows, w);
     FC_TRY(check_rows(w, err));
     FC_TRY(note_documents(w, err));
-    fc_codes_encode(w->codes, job->sae, job->be, w->x, n);
+    fc_codes_encode(w->codes, job->sae, job->be, w->x, w->n);
     memset(w->l0, 0, (size_t)(w->n_workers * w->n_max) * sizeof *w->l0);
-    fc_par_for(job->sae->d_sae, FEATURE_GRAIN, count_features, w);
+    fc_par_for(job->sae->d_sae, FEATURE_GRAIN, log_features, w);
     FC_TRY(check_finite(w, err));
     fc_codes_decode(w->codes, job->be, w->w_dec, w->y);
     count_l0(w);
-    fc_reconstruction_add(&w->pass->reconstruction, w->x, w->y, job->sae->b_dec, n);
+    fc_reconstruction_add(&w->pass->reconstruction, w->x, w->y, job->sae->b_dec, w->n);
     return FC_OK;
 }
 
-/* The store's rows of a block `ahead` blocks from this one, as far as there are any. */
-static void expect_rows(const workspace *w, int64_t ahead)
+/* The next n rows, as part of the window or as the first of a new one. */
+static void begin_block(workspace *w, int64_t first, int64_t n)
 {
-    const int64_t first = w->block.first + ahead * w->n_max;
-    fc_store_expect(w->job->store, first, fc_min(w->n_max, w->job->n_rows - first));
+    if (first - w->window.first + n > FC_STUDY_WINDOW) {
+        fc_par_for(w->job->sae->d_sae, FEATURE_GRAIN, empty_log, w);
+        w->window.first = first;
+    }
+    w->first = first;
+    w->n = n;
+    w->window.n = first + n - w->window.first;
+    const int64_t ahead = first + BLOCKS_AHEAD * w->n_max;
+    fc_store_expect(w->job->store, ahead, fc_min(w->n_max, w->job->n_rows - ahead));
 }
 
 static fc_status run_blocks(workspace *w, fc_err *err)
@@ -236,13 +262,12 @@ static fc_status run_blocks(workspace *w, fc_err *err)
                              first);
             break;
         }
-        w->block.first = first;
-        w->block.n = fc_min(w->n_max, n_rows - first);
-        expect_rows(w, BLOCKS_AHEAD);
+        begin_block(w, first, fc_min(w->n_max, n_rows - first));
         status = run_block(w, err);
-        fc_store_drop(w->job->store, first, w->block.n);
-        fc_progress_set(&progress, (double)(first + w->block.n));
+        fc_store_drop(w->job->store, first, w->n);
+        fc_progress_set(&progress, (double)(first + w->n));
     }
+    if (status == FC_OK) fc_par_for(w->job->sae->d_sae, FEATURE_GRAIN, empty_log, w);
     fc_progress_end(&progress);
     return status;
 }
@@ -262,6 +287,14 @@ static fc_status prepare_w_dec(workspace *w, fc_err *err)
     return FC_OK;
 }
 
+static fc_status window_init(fc_block *window, fc_err *err)
+{
+    const int64_t n = FC_STUDY_WINDOW;
+    FC_TRY(fc_alloc(&window->token, n, sizeof *window->token, "tokens", err));
+    FC_TRY(fc_alloc(&window->doc, n, sizeof *window->doc, "documents", err));
+    return fc_alloc(&window->draw, n, sizeof *window->draw, "draws", err);
+}
+
 static fc_status workspace_init(workspace *w, const fc_study_job *job,
                                 fc_study_pass *pass, fc_err *err)
 {
@@ -270,9 +303,8 @@ static fc_status workspace_init(workspace *w, const fc_study_job *job,
     const int64_t n_each = w->n_workers * n;
     size_t row_bytes;
     FC_TRY(fc_bytes(job->sae->d_in, sizeof *w->x, &row_bytes, err));
-    FC_TRY(fc_alloc(&w->block.token, n, sizeof *w->block.token, "tokens", err));
-    FC_TRY(fc_alloc(&w->block.doc, n, sizeof *w->block.doc, "documents", err));
-    FC_TRY(fc_alloc(&w->block.draw, n, sizeof *w->block.draw, "draws", err));
+    FC_TRY(window_init(&w->window, err));
+    FC_TRY(fc_hit_log_init(&w->log, job->sae->d_sae, err));
     FC_TRY(fc_alloc(&w->fault, n, sizeof *w->fault, "row checks", err));
     FC_TRY(fc_alloc(&w->x, n, row_bytes, "activations", err));
     FC_TRY(fc_alloc(&w->y, n, row_bytes, "reconstructions", err));
@@ -285,9 +317,10 @@ static fc_status workspace_init(workspace *w, const fc_study_job *job,
 
 static void workspace_deinit(workspace *w)
 {
-    fc_free(w->block.token);
-    fc_free(w->block.doc);
-    fc_free(w->block.draw);
+    fc_free(w->window.token);
+    fc_free(w->window.doc);
+    fc_free(w->window.draw);
+    fc_hit_log_deinit(&w->log);
     fc_free(w->fault);
     fc_free(w->x);
     fc_free(w->y);

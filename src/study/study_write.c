@@ -139,14 +139,14 @@ static void use_token(writer *w, int32_t token)
 
 static fc_status write_shares(writer *w, int64_t i, fc_err *err)
 {
-    fc_token_slot tokens[N_SHARES];
+    fc_token_sum tokens[N_SHARES];
     const int64_t n = fc_token_mass_top(&w->pass->tokens, i, N_SHARES, tokens);
     for (int64_t k = 0; k < n; k++) {
         use_token(w, tokens[k].token);
         const fc_share_row row = {.feature = i,
                                   .rank = k + 1,
                                   .token = tokens[k].token,
-                                  .n = tokens[k].count,
+                                  .n = tokens[k].n,
                                   .share = tokens[k].sum / w->pass->feature[i].sum};
         FC_TRY(fc_features_put_share(w->out, &row, err));
     }

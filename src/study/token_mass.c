@@ -1,9 +1,13 @@
 /* token_mass.c - sums of activation for each feature and token in bounded memory.
  *
- * Space-Saving keeps the same promise, but has to find the smallest counter at every miss; here a
- * full table is cut back once in some 50 misses. The table of a feature is 4 KB, so it stays in
- * the first cache while the feature's hits of a block are added. Sums are doubles, added in row
- * order.
+ *   kept, <= 128   ->  hash table of 512   <-  up to 256 hits
+ *                      |  more than 128 tokens? take an amount off all
+ *   kept, <= 128   <-  what is left
+ *
+ * Space-Saving keeps the same promise, but has to find the smallest counter at every new token; most
+ * tokens of a feature that fires often are new and gone soon. Here a batch of hits is one round. The
+ * hash table lives on the stack and in the first cache; adding to it is the same for a new token as
+ * for a known one, so there is no branch to guess. Sums are doubles, added in row order.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "study/token_mass_internal.h"
@@ -13,7 +17,13 @@
 
 #include "base/alloc.h"
 
-enum { ENOUGH = 80 /* a cut that leaves so many is good: 48 places are free again */ };
+enum {
+    BATCH = 256,                   /* hits of a round */
+    MOST = FC_TOKENS_KEPT + BATCH, /* tokens in a round */
+    SLOT_BITS = 9,                 /* of the hash table: at least 1/4 stays unused */
+    SLOTS = 1 << SLOT_BITS,
+    ENOUGH = 96 /* an amount that so many sums reach is large enough */
+};
 
 fc_status fc_token_mass_init(fc_token_mass *mass, int64_t n_features, fc_err *err)
 {
@@ -28,135 +38,123 @@ void fc_token_mass_deinit(fc_token_mass *mass)
     *mass = (fc_token_mass){0};
 }
 
-/* The slot of a token, or the unused one where it would go. */
-static fc_token_slot *find(fc_token_table *table, int32_t token)
+/* --- a round ---------------------------------------------------------------------------- */
+
+typedef struct token_round {
+    fc_token_sum slot[SLOTS]; /* linear probing; unused: sum 0 */
+    int32_t used[MOST + 1];   /* slots, in the order in which tokens came */
+    int64_t n;
+} token_round;
+
+static void add(token_round *r, int32_t token, double sum, uint32_t n)
 {
-    uint32_t at = ((uint32_t)token * UINT32_C(2654435761)) >> 24;
-    while (table->slot[at].token != token && table->slot[at].sum > 0.0)
-        at = (at + 1) % FC_TOKEN_SLOTS;
-    return &table->slot[at];
+    uint32_t at = ((uint32_t)token * UINT32_C(2654435761)) >> (32 - SLOT_BITS);
+    while (r->slot[at].token != token && r->slot[at].sum > 0.0) at = (at + 1) % SLOTS;
+    fc_token_sum *slot = &r->slot[at];
+    r->used[r->n] = (int32_t)at;
+    r->n += slot->sum == 0.0;
+    slot->token = token;
+    slot->sum += sum;
+    slot->n += n;
 }
 
-/* The tokens in the table, in no order; room for one more is needed. Returns how many. */
-static int64_t list_tokens(const fc_token_table *table, fc_token_slot *list)
-{
-    int64_t n = 0;
-    for (int64_t i = 0; i < FC_TOKEN_SLOTS; i++) {
-        list[n] = table->slot[i];
-        n += table->slot[i].sum > 0.0;
-    }
-    return n;
-}
-
-/* --- cutting back ----------------------------------------------------------------------- */
-
-static int64_t count_from(const double *sum, double amount)
-{
-    int64_t n = 0;
-    for (int64_t i = 0; i < FC_TOKENS_KEPT; i++) n += sum[i] >= amount;
-    return n;
-}
-
-/* Bits of doubles > 0 are in the order of their values. */
-static uint64_t bits_of(double x)
+/* The upper half of a double > 0: in the order of values, and enough of them to choose an amount. */
+static int32_t key_of(double sum)
 {
     uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
+    memcpy(&bits, &sum, sizeof bits);
+    return (int32_t)(bits >> 32);
 }
 
-static double of_bits(uint64_t bits)
+static double of_key(int32_t key)
 {
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    const uint64_t bits = (uint64_t)key << 32;
+    double sum;
+    memcpy(&sum, &bits, sizeof sum);
+    return sum;
 }
 
-/* An amount >= the smallest sum that at least FC_TOKENS_SURE sums reach, and if ties allow no
- * more than ENOUGH: bisected over the bits. Selecting the 64th exactly takes longer, by
- * mispredicted branches. */
-static double amount_to_cut(const double *sum)
+static int32_t count_from(const int32_t *key, int64_t n, int32_t least)
 {
-    double smallest = sum[0], largest = sum[0];
-    for (int64_t i = 1; i < FC_TOKENS_KEPT; i++) {
-        smallest = sum[i] < smallest ? sum[i] : smallest;
-        largest = sum[i] > largest ? sum[i] : largest;
+    int32_t n_from = 0;
+    for (int64_t i = 0; i < n; i++) n_from += key[i] >= least;
+    return n_from;
+}
+
+/* An amount that FC_TOKENS_SURE to ENOUGH sums reach, bisected over the keys. If equal keys allow
+ * none, the next above: then more than ENOUGH lose all they have, a millionth less at most. */
+static double amount_to_cut(const token_round *r)
+{
+    int32_t key[MOST], lo = INT32_MAX, hi = 0;
+    for (int64_t i = 0; i < r->n; i++) {
+        key[i] = key_of(r->slot[r->used[i]].sum);
+        lo = key[i] < lo ? key[i] : lo;
+        hi = key[i] > hi ? key[i] : hi;
     }
-    uint64_t lo = bits_of(smallest), hi = bits_of(largest) + 1;
-    for (int64_t n = FC_TOKENS_KEPT; n > ENOUGH && hi - lo > 1;) {
-        const uint64_t middle = lo + (hi - lo) / 2;
-        const int64_t n_middle = count_from(sum, of_bits(middle));
-        if (n_middle >= FC_TOKENS_SURE) {
+    int64_t n_lo = r->n;
+    for (hi++; n_lo > ENOUGH && hi - lo > 1;) {
+        const int32_t middle = lo + (hi - lo) / 2;
+        const int64_t n = count_from(key, r->n, middle);
+        if (n >= FC_TOKENS_SURE) {
             lo = middle;
-            n = n_middle;
+            n_lo = n;
         } else {
             hi = middle;
         }
     }
-    return of_bits(lo);
+    return of_key(n_lo > ENOUGH ? hi : lo);
 }
 
-static void cut_back(fc_token_table *table)
+/* Keeps what is left after an amount is taken off. */
+static void keep(fc_token_table *table, const token_round *r, double amount)
 {
-    fc_token_slot token[FC_TOKENS_KEPT + 1];
-    double sum[FC_TOKENS_KEPT];
-    const int64_t n = list_tokens(table, token);
-    FC_ASSERT(n == FC_TOKENS_KEPT);
-    for (int64_t i = 0; i < FC_TOKENS_KEPT; i++) sum[i] = token[i].sum;
-    const double amount = amount_to_cut(sum);
-    memset(table->slot, 0, sizeof table->slot);
-    table->n = 0;
-    table->error += amount;
-    for (int64_t i = 0; i < n; i++) {
-        token[i].sum -= amount;
-        if (!(token[i].sum > 0.0)) continue;
-        *find(table, token[i].token) = token[i];
-        table->n++;
+    int64_t n = 0;
+    for (int64_t i = 0; i < r->n && n < FC_TOKENS_KEPT; i++) {
+        table->kept[n] = r->slot[r->used[i]];
+        table->kept[n].sum -= amount;
+        n += table->kept[n].sum > 0.0;
     }
+    table->n = n;
+    table->error += amount;
+}
+
+static void run_round(fc_token_table *table, const int32_t *at, const float *value,
+                      int64_t n, const int32_t *token)
+{
+    token_round r;
+    memset(r.slot, 0, sizeof r.slot);
+    r.n = 0;
+    for (int64_t i = 0; i < table->n; i++)
+        add(&r, table->kept[i].token, table->kept[i].sum, table->kept[i].n);
+    for (int64_t j = 0; j < n; j++) add(&r, token[at[j]], (double)value[j], 1);
+    keep(table, &r, r.n > FC_TOKENS_KEPT ? amount_to_cut(&r) : 0.0);
 }
 
 /* --- use -------------------------------------------------------------------------------- */
 
-/* The slot of a token that is not in the table yet. */
-static fc_token_slot *make_slot(fc_token_table *table, fc_token_slot *unused,
-                                int32_t token)
-{
-    fc_token_slot *slot = unused;
-    if (table->n == FC_TOKENS_KEPT) {
-        cut_back(table);
-        slot = find(table, token);
-    }
-    table->n++;
-    slot->token = token;
-    slot->count = 0;
-    return slot;
-}
-
 void fc_token_mass_add(fc_token_mass *mass, const fc_hits *hits, const fc_block *block)
 {
     fc_token_table *table = &mass->table[hits->feature];
-    for (int64_t j = 0; j < hits->n; j++) {
-        const int32_t token = block->token[hits->at[j]];
-        fc_token_slot *slot = find(table, token);
-        if (slot->sum == 0.0) slot = make_slot(table, slot, token);
-        slot->count++;
-        slot->sum += (double)hits->value[j];
-    }
+    for (int64_t j = 0; j < hits->n; j += BATCH)
+        run_round(table, hits->at + j, hits->value + j, fc_min(BATCH, hits->n - j),
+                  block->token);
 }
 
 static int compare_sums(const void *a, const void *b)
 {
-    const fc_token_slot *p = a, *q = b;
+    const fc_token_sum *p = a, *q = b;
     if (p->sum != q->sum) return p->sum > q->sum ? -1 : 1;
     return (p->token > q->token) - (p->token < q->token);
 }
 
 int64_t fc_token_mass_top(const fc_token_mass *mass, int64_t feature, int64_t n_max,
-                          fc_token_slot *tokens)
+                          fc_token_sum *tokens)
 {
-    fc_token_slot all[FC_TOKENS_KEPT + 1];
-    const int64_t n = list_tokens(&mass->table[feature], all);
-    qsort(all, (size_t)n, sizeof *all, compare_sums);
-    memcpy(tokens, all, (size_t)fc_min(n_max, n) * sizeof *tokens);
-    return fc_min(n_max, n);
+    const fc_token_table *table = &mass->table[feature];
+    fc_token_sum all[FC_TOKENS_KEPT];
+    memcpy(all, table->kept, (size_t)table->n * sizeof *all);
+    qsort(all, (size_t)table->n, sizeof *all, compare_sums);
+    const int64_t n = fc_min(n_max, table->n);
+    memcpy(tokens, all, (size_t)n * sizeof *tokens);
+    return n;
 }

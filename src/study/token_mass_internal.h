@@ -2,8 +2,8 @@
  *
  * A table of every feature and token would be d_sae times the vocabulary. Each feature keeps up
  * to 128 tokens instead. A feature that fires on no more different tokens than that is counted
- * exactly. Beyond, when the table is full, an amount that 64 sums at least reach is taken off
- * every sum and the tokens that fall to 0 are dropped (Misra and Gries 1982, for weights); then
+ * exactly. When hits bring more, an amount that 64 sums at least reach is taken off every sum, and
+ * the tokens that fall to 0 are dropped (Misra and Gries 1982, for weights); then
  *
  *   found sum <= true sum <= found sum + error,   error <= activation of the feature / 64
  *
@@ -17,19 +17,17 @@
 #include "base/err.h"
 #include "study/hits_internal.h"
 
-enum { FC_TOKENS_KEPT = 128, FC_TOKENS_SURE = 64, FC_TOKEN_SLOTS = 256 };
+enum { FC_TOKENS_KEPT = 128, FC_TOKENS_SURE = 64 };
 
-/* A token of one feature; unused while sum is 0. */
-typedef struct fc_token_slot {
-    double sum;
+typedef struct fc_token_sum {
+    double sum; /* > 0 */
     int32_t token;
-    uint32_t count; /* times it fired there since it is in the table */
-} fc_token_slot;
+    uint32_t n; /* times the feature fired there since the token is kept */
+} fc_token_sum;
 
-/* Hashed by token, linear probing: whatever an activation changes lies in one line of the cache. */
 typedef struct fc_token_table {
-    fc_token_slot slot[FC_TOKEN_SLOTS];
-    int64_t n;    /* tokens in the table */
+    fc_token_sum kept[FC_TOKENS_KEPT]; /* in no order */
+    int64_t n;
     double error; /* what a sum may lack */
 } fc_token_table;
 
@@ -37,15 +35,16 @@ typedef struct fc_token_mass {
     fc_token_table *table; /* [n_features] */
 } fc_token_mass;
 
-/* Takes n_features * 4.1 KB. On failure *mass is {0}. */
+/* Takes n_features * 2 KB. On failure *mass is {0}. */
 fc_status fc_token_mass_init(fc_token_mass *mass, int64_t n_features, fc_err *err);
 void fc_token_mass_deinit(fc_token_mass *mass);
 
+/* Best with some hundred hits at a time. Which tokens are dropped depends on how hits are grouped. */
 void fc_token_mass_add(fc_token_mass *mass, const fc_hits *hits, const fc_block *block);
 
 /* The tokens of largest sum, at most n_max <= FC_TOKENS_KEPT, largest first (equal: lower id).
  * Returns how many. */
 int64_t fc_token_mass_top(const fc_token_mass *mass, int64_t feature, int64_t n_max,
-                          fc_token_slot *tokens);
+                          fc_token_sum *tokens);
 
 #endif

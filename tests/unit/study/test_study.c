@@ -196,6 +196,51 @@ static void the_window_is_half_before_and_half_after(void **state)
     fc_sae_free(sae);
 }
 
+/* Rows far into a store, where what is remembered of rows has begun anew. */
+static void rows_of_a_long_store_are_found(void **state)
+{
+    (void)state;
+    enum { LONG = 40000, SPIKES = 6 };
+    static float x[LONG * 2];
+    static fc_row rows[LONG];
+    static const int32_t spike[SPIKES] = {0, 16383, 16384, 32767, 32768, LONG - 1};
+    const fc_study_config config = config_of(SPIKES, 0);
+    fc_study_result result;
+    fc_features_db *db;
+    const fc_context *c;
+    const fc_token_share *s;
+    int64_t n;
+    fc_err err;
+    for (int32_t t = 0; t < LONG; t++) {
+        rows[t] = (fc_row){.token_id = t, .doc_id = t / 3, .position = t % 3 + 1};
+        x[2 * t + 1] = (float)(t % 997 + 1);
+    }
+    for (int i = 0; i < SPIKES; i++) x[2 * spike[i]] = (float)(i + 1);
+    const planted_rows planted = {LONG, 2, x, rows};
+    planted_store(acts, &planted);
+    fc_sae *sae = planted_sae(2);
+    fc_assert_ok(study(&config, sae, NULL, &result, &err), &err);
+    fc_assert_ok(fc_features_open(&db, db_path, &err), &err);
+    const fc_feature *f = fc_features_all(db, &n);
+    assert_int_equal(f[0].n_active, SPIKES);
+    assert_int_equal(f[1].n_active, LONG);
+    fc_assert_ok(fc_features_contexts(db, 0, &c, &n, &err), &err);
+    fc_assert_ok(fc_features_tokens(db, 0, &s, &n, &err), &err);
+    assert_int_equal(n, SPIKES);
+    for (int i = 0; i < SPIKES; i++) {
+        const int32_t row = spike[SPIKES - 1 - i];
+        assert_true(c[i].value == (double)(SPIKES - i));
+        assert_int_equal(c[i].row, row);
+        assert_int_equal(c[i].position, row % 3 + 1);
+        assert_int_equal(c[i].token_id[c[i].peak], row);
+        assert_int_equal(s[i].token_id, row);
+    }
+    fc_assert_ok(fc_features_contexts(db, 1, &c, &n, &err), &err);
+    for (int i = 0; i < SPIKES; i++) assert_int_equal(c[i].row, 996 + 997 * i);
+    fc_features_close(db);
+    fc_sae_free(sae);
+}
+
 static void a_document_may_give_several(void **state)
 {
     (void)state;
@@ -703,6 +748,7 @@ int main(void)
         TEST(planted_statistics_are_found),
         TEST(contexts_end_at_their_document),
         TEST(the_window_is_half_before_and_half_after),
+        TEST(rows_of_a_long_store_are_found),
         TEST(a_document_may_give_several),
         TEST(quantiles_hold_values_of_their_range),
         TEST(shares_of_tokens_add_up),

@@ -58,7 +58,7 @@ static void up_to_128_tokens_are_exact(void **state)
     (void)state;
     static truth exact;
     fc_token_mass mass;
-    fc_token_slot top[FC_TOKENS_KEPT];
+    fc_token_sum top[FC_TOKENS_KEPT];
     make_stream(1, FC_TOKENS_KEPT);
     sum_exactly(&exact);
     make(&mass, 100);
@@ -67,7 +67,7 @@ static void up_to_128_tokens_are_exact(void **state)
     assert_true(mass.table[1].error == 0.0);
     for (int64_t i = 0; i < n; i++) {
         assert_true(top[i].sum == exact.sum[top[i].token]);
-        assert_int_equal(top[i].count, exact.n[top[i].token]);
+        assert_int_equal(top[i].n, exact.n[top[i].token]);
         if (i > 0) assert_true(top[i - 1].sum >= top[i].sum);
     }
     assert_int_equal(fc_token_mass_top(&mass, 0, 10, top), 0); /* another feature */
@@ -81,7 +81,7 @@ static void many_tokens_keep_the_promised_bound(void **state)
     const int64_t vocabs[] = {129, 200, 1000, VOCAB};
     for (size_t v = 0; v < FC_LEN(vocabs); v++) {
         fc_token_mass mass;
-        fc_token_slot top[FC_TOKENS_KEPT];
+        fc_token_sum top[FC_TOKENS_KEPT];
         static double found[VOCAB];
         memset(found, 0, sizeof found);
         make_stream(10 + v, vocabs[v]);
@@ -92,7 +92,7 @@ static void many_tokens_keep_the_promised_bound(void **state)
         assert_true(mass.table[1].error <= exact.total / FC_TOKENS_SURE);
         for (int64_t i = 0; i < n; i++) {
             found[top[i].token] = top[i].sum;
-            assert_true(top[i].count <= exact.n[top[i].token]);
+            assert_true(top[i].n <= exact.n[top[i].token]);
         }
         for (int64_t i = 0; i < vocabs[v]; i++) {
             assert_true(found[i] <= exact.sum[i] + 1e-9);
@@ -106,7 +106,7 @@ static void equal_sums_put_the_lower_id_first(void **state)
 {
     (void)state;
     fc_token_mass mass;
-    fc_token_slot top[3];
+    fc_token_sum top[3];
     memset(value, 0, sizeof value);
     const int32_t tokens[] = {9, 4, 7, 4, 9};
     const float values[] = {2, 1, 3, 1, 0};
@@ -115,7 +115,7 @@ static void equal_sums_put_the_lower_id_first(void **state)
     assert_int_equal(fc_token_mass_top(&mass, 1, 3, top), 3);
     const int32_t expected[] = {7, 4, 9};
     for (int i = 0; i < 3; i++) assert_int_equal(top[i].token, expected[i]);
-    assert_int_equal(top[1].count, 2);
+    assert_int_equal(top[1].n, 2);
     fc_token_mass_deinit(&mass);
 }
 
@@ -126,7 +126,7 @@ static void odd_sums_keep_the_bound(void **state)
     static truth exact;
     for (int kind = 0; kind < 2; kind++) {
         fc_token_mass mass;
-        fc_token_slot top[FC_TOKENS_KEPT];
+        fc_token_sum top[FC_TOKENS_KEPT];
         for (int64_t t = 0; t < N; t++) {
             token[t] = (int32_t)(t % VOCAB);
             value[t] =
@@ -150,7 +150,7 @@ static void ids_may_be_anything(void **state)
 {
     (void)state;
     fc_token_mass mass;
-    fc_token_slot top[3];
+    fc_token_sum top[3];
     memset(value, 0, sizeof value);
     const int32_t tokens[] = {INT32_MIN, -1, INT32_MAX};
     for (int i = 0; i < 3; i++) token[i] = tokens[i], value[i] = (float)(3 - i);
@@ -160,16 +160,36 @@ static void ids_may_be_anything(void **state)
     fc_token_mass_deinit(&mass);
 }
 
-static void blocks_of_any_size_give_the_same(void **state)
+static void batches_of_any_size_count_exactly(void **state)
 {
     (void)state;
     fc_token_mass a, b;
-    make_stream(5, VOCAB);
+    make_stream(5, FC_TOKENS_KEPT);
     make(&a, 1);
     make(&b, 512);
     assert_memory_equal(a.table, b.table, 2 * sizeof *a.table);
     fc_token_mass_deinit(&a);
     fc_token_mass_deinit(&b);
+}
+
+/* One hit at a time: each new token of a full table is a round of its own. */
+static void single_hits_keep_the_bound(void **state)
+{
+    (void)state;
+    static truth exact;
+    fc_token_mass mass;
+    fc_token_sum top[FC_TOKENS_KEPT];
+    make_stream(6, VOCAB);
+    sum_exactly(&exact);
+    make(&mass, 1);
+    const int64_t n = fc_token_mass_top(&mass, 1, FC_TOKENS_KEPT, top);
+    assert_true(mass.table[1].error <= exact.total / FC_TOKENS_SURE);
+    for (int64_t i = 0; i < n; i++) {
+        const double sum = exact.sum[top[i].token];
+        assert_true(top[i].sum <= sum + 1e-9);
+        assert_true(sum <= top[i].sum + mass.table[1].error + 1e-9);
+    }
+    fc_token_mass_deinit(&mass);
 }
 
 static fc_status use(void *ctx, fc_err *err)
@@ -195,7 +215,8 @@ int main(void)
         cmocka_unit_test(equal_sums_put_the_lower_id_first),
         cmocka_unit_test(odd_sums_keep_the_bound),
         cmocka_unit_test(ids_may_be_anything),
-        cmocka_unit_test(blocks_of_any_size_give_the_same),
+        cmocka_unit_test(batches_of_any_size_count_exactly),
+        cmocka_unit_test(single_hits_keep_the_bound),
         cmocka_unit_test(memory_that_runs_out_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
