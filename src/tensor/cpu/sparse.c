@@ -22,6 +22,7 @@ enum {
     SPMM_ROWS_BLOCKED = 64, /* the same where b comes in blocks */
     SDDMM_ROWS = 64,        /* of one chunk, which is all panels wide */
     NEAR_BYTES = 800 << 10, /* of a panel that stays in L2 */
+    LIST_AHEAD = 8,         /* rows of the next list */
     BLOCKED_ABOVE = 6       /* entries in a hundred: from there on blocks are faster */
 };
 
@@ -57,6 +58,18 @@ static fc_sparse_panel panel_of(const fc_mat *m, int64_t row, int64_t col)
                                    .dtype = m->dtype,
                                    .is_far = m->rows * panel_row_bytes(m) > NEAR_BYTES};
     return panel;
+}
+
+/* Asks for the first rows that a list will draw on. A list is over before its own first rows could
+ * be asked for in time, so this is done while the one before it is worked on. */
+static void ask_for(const fc_sparse_panel *b, const fc_sparse_list *list)
+{
+    const int64_t n = fc_min(list->count, LIST_AHEAD);
+    const int64_t n_bytes = b->n_cols * (b->dtype == FC_F32 ? 4 : 2);
+    for (int64_t i = 0; i < n; i++) {
+        const unsigned char *const row = b->data + list->index[i] * b->row_bytes;
+        for (int64_t at = 0; at < n_bytes; at += 64) __builtin_prefetch(row + at);
+    }
 }
 
 /* --- spmm --------------------------------------------------------------------------------- */
@@ -100,6 +113,7 @@ static void spmm_panel(const spmm_job *job, int64_t first, int64_t n_rows, int64
     for (int64_t begin = 0; begin == 0 || begin < job->a.n_cols; begin += job->n_block)
         for (int64_t r = 0; r < n_rows; r++) {
             const bool is_last = begin + job->n_block >= job->a.n_cols;
+            if (r + 1 < n_rows) ask_for(&b, &left[r + 1]);
             const fc_sparse_list list =
                 is_last ? left[r] : take_below(&left[r], begin + job->n_block);
             if (list.count > 0 || begin == 0)
@@ -157,6 +171,18 @@ typedef struct sddmm_job {
     fc_mat u, v;
 } sddmm_job;
 
+/* The same for dots, which also draw on a row of u of their own. */
+static void ask_for_dots(const sddmm_job *job, int64_t row, int64_t col,
+                         const fc_sparse_panel *v)
+{
+    static const int32_t first = 0;
+    const fc_sparse_panel u = panel_of(&job->u, row, col);
+    const fc_sparse_list list = list_of(&job->pattern, row);
+    const fc_sparse_list own = {.index = &first, .count = list.count > 0};
+    ask_for(&u, &own);
+    ask_for(v, &list);
+}
+
 static void sddmm_rows(int64_t begin, int64_t end, int worker, void *ctx)
 {
     (void)worker;
@@ -165,8 +191,11 @@ static void sddmm_rows(int64_t begin, int64_t end, int worker, void *ctx)
         const fc_sparse_panel v = panel_of(&job->v, 0, col);
         for (int64_t r = begin; r < end; r++) {
             const fc_sparse_panel u = panel_of(&job->u, r, col);
-            job->kernels->dots(job->out + job->pattern.begin[r],
-                               list_of(&job->pattern, r), &u, &v, col > 0);
+            const fc_sparse_list list = list_of(&job->pattern, r);
+            if (r + 1 < end) ask_for_dots(job, r + 1, col, &v);
+            if (list.count > 0)
+                job->kernels->dots(job->out + job->pattern.begin[r], list, &u, &v,
+                                   col > 0);
         }
     }
 }
