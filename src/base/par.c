@@ -252,6 +252,11 @@ static void run_with_pool(const job *j)
     wait_until_all_left();
 }
 
+int fc_par_threads_here(void)
+{
+    return current_worker >= 0 ? 1 : fc_par_threads();
+}
+
 void fc_par_for(int64_t n, int64_t grain, fc_par_fn *fn, void *ctx)
 {
     FC_CHECK(grain >= 1);

@@ -20,7 +20,8 @@ typedef void fc_par_fn(int64_t begin, int64_t end, int worker, void *ctx);
  * calling thread, with its worker number. n <= 0 does nothing. */
 void fc_par_for(int64_t n, int64_t grain, fc_par_fn *fn, void *ctx);
 
-int fc_par_threads(void); /* at least 1 */
+int fc_par_threads(void);      /* at least 1 */
+int fc_par_threads_here(void); /* that a loop begun here has: 1 inside a chunk */
 void fc_par_set_threads(
     int n_threads); /* 0 = FACET_THREADS, else one for each core allowed */
 

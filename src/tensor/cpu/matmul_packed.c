@@ -5,9 +5,10 @@
  *   [blocks][n / nr, padded][units of the block, padded][nr]
  *
  * A tile is some rows and all columns, or some of them where that gives too few tiles for the
- * threads. It takes one block of k after the other: there its rows of A stay in L2, 112 x 1.5 KB,
- * and each panel of B is read once, from wherever it is. A tile needs nothing of another and
- * its scratch belongs to the worker, so the product may run inside a chunk of a parallel loop.
+ * threads, or more of C than L2 has room for. It takes one block of k after the other: there its
+ * rows of A stay in L2, 112 x 1.5 KB, and each panel of B is read once, from wherever it is. A tile
+ * needs nothing of another and its scratch belongs to the worker, so the product may run inside a
+ * chunk of a parallel loop.
  *
  * Rows of A are read where they lie when they have the kernel's type. Otherwise the tile
  * converts them, block by block.
@@ -154,7 +155,8 @@ static int64_t equal_parts(int64_t n, int64_t most, int64_t unit)
 
 static void choose_tiles(product *p)
 {
-    const int64_t wanted = (int64_t)fc_par_threads() * TILES_PER_THREAD;
+    const int64_t n_threads = fc_par_threads_here();
+    const int64_t wanted = n_threads == 1 ? 1 : n_threads * TILES_PER_THREAD;
     p->tile_m = fc_min(TILE_ROWS, equal_parts(p->m, TILE_ROWS, p->gemm->mr));
     p->n_tiles_m = fc_ceil_div(p->m, p->tile_m);
     const int64_t n_across = fc_ceil_div(wanted, p->n_tiles_m);

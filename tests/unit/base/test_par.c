@@ -106,6 +106,7 @@ static void visit_inner(int64_t begin, int64_t end, int worker, void *ctx)
 static void visit_outer(int64_t begin, int64_t end, int worker, void *ctx)
 {
     nested *all = ctx;
+    if (fc_par_threads_here() != 1) all->n_faults++;
     for (int64_t row = begin; row < end; row++) {
         all->worker[row] = worker;
         all->owner[row] = pthread_self();
@@ -122,6 +123,7 @@ static void a_loop_inside_a_chunk_runs_on_the_calling_thread(void **state)
         fc_par_for(OUTER, 1, visit_outer, &all);
         assert_int_equal(all.count, OUTER * INNER);
         assert_int_equal(all.n_faults, 0);
+        assert_int_equal(fc_par_threads_here(), n_threads);
     }
 }
 
