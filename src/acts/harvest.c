@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "acts/harvest_internal.h"
+#include "acts/store_queue.h"
 #include "base/alloc.h"
 #include "base/cancel.h"
 #include "base/file.h"
@@ -33,11 +34,12 @@ typedef struct harvest {
     fc_runner *runner;
     fc_hook_point point;
     fc_store_writer *writer;
-    int64_t n_wanted; /* rows of the finished store; 0 = not known: standard input */
-    int64_t n_stored; /* rows given to the writer or on disk */
-    int64_t n_passed; /* rows of all sequences read so far */
-    int64_t n_saved;  /* n_stored at the last checkpoint */
-    double saved_s;   /* its time */
+    fc_store_queue *queue; /* to the writer */
+    int64_t n_wanted;      /* rows of the finished store; 0 = not known: standard input */
+    int64_t n_stored;      /* rows given to the queue or on disk */
+    int64_t n_passed;      /* rows of all sequences read so far */
+    int64_t n_saved;       /* n_stored at the last checkpoint */
+    double saved_s;        /* its time */
     fc_text_batch batch;
     fc_progress progress;
     fc_collect_result *result;
@@ -168,10 +170,10 @@ static fc_status keep_document(void *ctx, const fc_document *document, int64_t n
     if (document->id > INT32_MAX)
         return fc_fail(err, FC_USAGE, "%s:%" PRId64 ": more than %" PRId32 " documents",
                        document->source, document->line, INT32_MAX);
-    return fc_store_document(h->writer, (int32_t)document->id, &doc, err);
+    return fc_store_queue_document(h->queue, (int32_t)document->id, &doc, err);
 }
 
-/* The hook: x [n_tokens, d]. Appends what is not yet stored of each sequence, its <bos> left out. */
+/* The hook: x [n_tokens, d]. Sends what is not yet stored of each sequence, its <bos> left out. */
 static fc_status keep_rows(void *ctx, const fc_hook_point *point, float *x,
                            int64_t n_tokens, fc_err *err)
 {
@@ -188,11 +190,10 @@ static fc_status keep_rows(void *ctx, const fc_hook_point *point, float *x,
         const int64_t at = batch->begin[s] + 1 + n_skipped;
         first += n;
         if (n_new <= 0) continue;
-        FC_TRY(fc_store_append(h->writer, x + at * point->width, batch->row + at, n_new,
-                               err));
+        fc_store_queue_rows(h->queue, x + at * point->width, batch->row + at, n_new);
         h->n_stored += n_new;
     }
-    return FC_OK;
+    return fc_store_queue_send(h->queue, err);
 }
 
 static bool is_done(const harvest *h)
@@ -223,6 +224,7 @@ static fc_status fill(harvest *h, fc_sequences *sequences, bool *is_end, fc_err 
 /* Standard input cannot be read again, so what comes after the last shard is not kept. */
 static fc_status checkpoint(harvest *h, fc_err *err)
 {
+    FC_TRY(fc_store_queue_drain(h->queue, err));
     if (!is_stdin(h)) FC_TRY(fc_store_checkpoint(h->writer, err));
     h->n_saved = h->n_stored;
     h->saved_s = fc_clock_s();
@@ -266,7 +268,8 @@ static fc_status run_batches(harvest *h, fc_sequences *sequences, fc_err *err)
         if (is_checkpoint_due(h)) FC_TRY(checkpoint(h, err));
         fc_progress_set(&h->progress, (double)h->n_stored);
     }
-    return FC_OK;
+    FC_TRY(fc_store_queue_send(h->queue, err)); /* documents after the last batch */
+    return fc_store_queue_drain(h->queue, err);
 }
 
 static fc_status run(harvest *h, fc_err *err)
@@ -322,6 +325,7 @@ static fc_status collect(harvest *h, fc_backend *be, const char *out_dir, fc_err
     FC_TRY(open_store(h, out_dir, err));
     if (!fc_store_writer_is_complete(h->writer)) {
         FC_TRY(fc_text_batch_init(&h->batch, n_max, config->max_length, err));
+        FC_TRY(fc_store_queue_open(&h->queue, h->writer, n_max, h->point.width, err));
         if (!is_done(h)) FC_TRY(run(h, err));
         FC_TRY(
             fc_store_finish(h->writer, config->allow_fewer || config->tokens == 0, err));
@@ -344,6 +348,7 @@ fc_status fc_collect(const fc_collect_config *config, const char *const *paths,
     FC_TRY_GOTO(collect(&h, be, out_dir, err));
 done:
     fc_text_batch_deinit(&h.batch);
+    fc_store_queue_close(h.queue);
     fc_store_writer_close(h.writer);
     fc_runner_free(h.runner);
     fc_tokenizer_free(h.tokenizer);
