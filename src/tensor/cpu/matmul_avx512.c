@@ -30,12 +30,16 @@ __attribute__((always_inline)) static inline void tile_of(const int n_rows,
         _mm_prefetch((const char *)(c + i * c_row), _MM_HINT_T1);
         _mm_prefetch((const char *)(c + i * c_row + 16), _MM_HINT_T1);
     }
+    const fc_unit_f32
+        *third[(MR + 2) / 3]; /* every third row: few enough pointers for registers */
+    FC_UNROLL
+    for (int i = 0; i < n_rows; i += 3) third[i / 3] = a + i * a_row;
     for (int64_t k = 0; k < n_units; k++, b += NR) {
         _mm_prefetch((const char *)soon + k * soon_step, _MM_HINT_T1);
         const __m512 b0 = _mm512_load_ps(b), b1 = _mm512_load_ps(b + 16);
         FC_UNROLL
         for (int i = 0; i < n_rows; i++) {
-            const __m512 row = _mm512_set1_ps(a[i * a_row + k]);
+            const __m512 row = _mm512_set1_ps(third[i / 3][i % 3 * a_row + k]);
             sum[i][0] = _mm512_fmadd_ps(row, b0, sum[i][0]);
             sum[i][1] = _mm512_fmadd_ps(row, b1, sum[i][1]);
         }
