@@ -1,9 +1,12 @@
 /* bench_matmul.c - speed of the matrix product at the shapes that matter, beside oneDNN.
  *
- *   bench_matmul [ref|avx2|avx512|native]
+ *   bench_matmul [ref|avx2|avx512|amx|native]
  *
  * Prints GFLOP/s (two for each multiply-add), the best and the median of the repeats. nt: B is a
  * weight [n, k]; nn: B is [k, n]; tn: A is [k, m].
+ *
+ * Then products with packed B on one thread, by its processor time, best and median; so the figures
+ * hold on a machine that does other work, and the peak to compare with is that of one core.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -42,11 +45,29 @@ static const shape shapes[] = {
     {"16 tokens", "nt", 16, 6912, 1152},
 };
 
-static double now_s(void)
+/* B packed before; A f32, or bf16 read in place. */
+static const shape packed_shapes[] = {
+    {"sae encode, a chunk", "nt", 112, 512, 1152},
+    {"sae gradient, a chunk", "nt", 64, 1152, 512},
+    {"sae delta, a chunk", "nt", 64, 512, 1152},
+    {"query", "nt", 512, 1024, 1152},
+    {"key", "nt", 512, 256, 1152},
+    {"attention out", "nt", 512, 1152, 1024},
+    {"mlp up", "nt", 512, 6912, 1152},
+    {"mlp down", "nt", 512, 1152, 6912},
+    {"rows 4096 bytes apart", "nt", 512, 1152, 2048},
+};
+
+static double clock_s(clockid_t which)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(which, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double now_s(void)
+{
+    return clock_s(CLOCK_MONOTONIC);
 }
 
 static int by_value(const void *a, const void *b)
@@ -64,7 +85,7 @@ static fc_mat operand(const void *data, fc_dtype dtype, int64_t rows, int64_t co
 }
 
 typedef struct buffers {
-    float *a, *b, *c;
+    float *a, *b, *c, *packed;
     uint16_t *b16;
 } buffers;
 
@@ -116,6 +137,55 @@ static rate run_dnnl(const shape *s, const buffers *x)
 }
 #endif
 
+typedef struct packed_call {
+    fc_backend *be;
+    float *c;
+    fc_mat a;
+    fc_packed b;
+} packed_call;
+
+static void multiply_packed(int64_t begin, int64_t end, int worker, void *ctx)
+{
+    const packed_call *const x = ctx;
+    (void)begin, (void)end, (void)worker;
+    x->be->ops->matmul_packed(x->be, x->c, x->b.n, x->a, &x->b, false);
+}
+
+/* As from inside a parallel loop, so on this thread alone. */
+static rate run_packed(fc_backend *be, const shape *s, const buffers *x, fc_dtype a_dtype,
+                       fc_precision precision)
+{
+    packed_call call = {.be = be,
+                        .c = x->c,
+                        .a = fc_mat_of(a_dtype == FC_BF16 ? (void *)x->b16 : (void *)x->a,
+                                       a_dtype, s->m, s->k),
+                        .b = {s->k, s->n, precision, x->packed}};
+    be->ops->pack(be, &call.b, operand(x->a, FC_F32, s->k, s->n, s->layout[1]));
+    double seconds[MAX_REPEATS];
+    for (int n = 0; n < MAX_REPEATS; n++) {
+        const double t = clock_s(CLOCK_THREAD_CPUTIME_ID);
+        fc_par_for(1, 1, multiply_packed, &call);
+        seconds[n] = clock_s(CLOCK_THREAD_CPUTIME_ID) - t;
+    }
+    return rate_of(s, seconds, MAX_REPEATS);
+}
+
+static void print_packed(fc_backend *be, const buffers *x)
+{
+    printf("%-26s %2s %5s %5s %5s  %11s  %11s  %11s\n", "packed B, one thread", "", "m",
+           "n", "k", "f32", "bf16 f32 A", "bf16 bf16 A");
+    for (size_t i = 0; i < FC_LEN(packed_shapes); i++) {
+        const shape *const s = &packed_shapes[i];
+        const rate f32 = run_packed(be, s, x, FC_F32, FC_PRECISION_F32);
+        const rate mixed = run_packed(be, s, x, FC_F32, FC_PRECISION_BF16);
+        const rate bf16 = run_packed(be, s, x, FC_BF16, FC_PRECISION_BF16);
+        printf("%-26s %2s %5" PRId64 " %5" PRId64 " %5" PRId64, s->name, "", s->m, s->n,
+               s->k);
+        printf("  %5.1f %5.1f  %5.1f %5.1f  %5.1f %5.1f\n", f32.best, f32.median,
+               mixed.best, mixed.median, bf16.best, bf16.median);
+    }
+}
+
 static void fill(buffers *x, int64_t n)
 {
     uint32_t state = 1;
@@ -137,6 +207,7 @@ int main(int argc, char **argv)
         fc_alloc(&x.a, LARGEST, sizeof *x.a, "A", &err) != FC_OK ||
         fc_alloc(&x.b, LARGEST, sizeof *x.b, "B", &err) != FC_OK ||
         fc_alloc(&x.c, LARGEST, sizeof *x.c, "C", &err) != FC_OK ||
+        fc_alloc(&x.packed, LARGEST, sizeof *x.packed, "B", &err) != FC_OK ||
         fc_alloc(&x.b16, LARGEST, sizeof *x.b16, "B", &err) != FC_OK)
     {
         fprintf(stderr, "%s\n", err.text);
@@ -163,6 +234,8 @@ int main(int argc, char **argv)
 #endif
         printf("\n");
     }
+    print_packed(be, &x);
+    fc_free(x.packed);
     fc_free(x.a);
     fc_free(x.b);
     fc_free(x.c);

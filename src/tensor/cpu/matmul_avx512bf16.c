@@ -28,8 +28,8 @@ __attribute__((always_inline)) static inline void tile_of(const int n_rows,
         _mm_prefetch((const char *)(c + i * c_row), _MM_HINT_T1);
         _mm_prefetch((const char *)(c + i * c_row + 16), _MM_HINT_T1);
     }
-    const fc_unit_bf16
-        *third[(MR + 2) / 3]; /* every third row: few enough pointers for registers */
+    /* Every third row: a pointer for each would not fit in registers. */
+    const fc_unit_bf16 *third[(MR + 2) / 3];
     FC_UNROLL
     for (int i = 0; i < n_rows; i += 3) third[i / 3] = a + i * a_row;
     for (int64_t k = 0; k < n_units; k++, b += NR) {
