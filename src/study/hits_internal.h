@@ -16,6 +16,7 @@ typedef struct fc_block {
     int64_t first, n;     /* rows first .. first+n-1 of the store */
     int32_t *token, *doc; /* [n] */
     uint32_t *draw;       /* [n] a random word for each row, by its number alone */
+    int32_t *rank;        /* [n] of the token, see fc_token_ranks */
 } fc_block;
 
 /* Activations > 0 of one feature; n >= 1. */

@@ -136,13 +136,19 @@ static fc_status note_documents(workspace *w, fc_err *err)
 
 /* --- features --------------------------------------------------------------------------- */
 
+typedef struct counting {
+    workspace *w;
+    int worker;
+} counting;
+
 static void count_hits(const fc_hits *hits, void *ctx)
 {
-    const workspace *w = ctx;
-    fc_study_pass *pass = w->pass;
-    fc_strongest_add(&pass->strongest, hits, &w->window);
-    fc_spectrum_add(&pass->spectrum, hits, &w->window);
-    fc_token_mass_add(&pass->tokens, hits, &w->window);
+    const counting *c = ctx;
+    const fc_block *window = &c->w->window;
+    fc_study_pass *pass = c->w->pass;
+    fc_strongest_add(&pass->strongest, hits, window);
+    fc_spectrum_add(&pass->spectrum, hits, window);
+    fc_token_mass_add(&pass->tokens, hits, window, c->worker);
 }
 
 /* Makes a list of f[n] > 0 and counts it in l0; returns how many there are. */
@@ -180,6 +186,7 @@ static fc_hits hits_of(const workspace *w, int64_t feature, int worker)
 static void log_features(int64_t begin, int64_t end, int worker, void *ctx)
 {
     workspace *w = ctx;
+    counting c = {w, worker};
     const fc_firing *firing = &w->codes->firing;
     for (int64_t i = begin; i < end; i++) {
         if (firing->count[i] == 0) continue;
@@ -188,15 +195,15 @@ static void log_features(int64_t begin, int64_t end, int worker, void *ctx)
         sums->sum += firing->sum[i];
         if (firing->max[i] > sums->max) sums->max = firing->max[i];
         const fc_hits hits = hits_of(w, i, worker);
-        fc_hit_log_add(&w->log, &hits, w->first - w->window.first, count_hits, w);
+        fc_hit_log_add(&w->log, &hits, w->first - w->window.first, count_hits, &c);
     }
 }
 
 static void empty_log(int64_t begin, int64_t end, int worker, void *ctx)
 {
-    (void)worker;
     workspace *w = ctx;
-    for (int64_t i = begin; i < end; i++) fc_hit_log_flush(&w->log, i, count_hits, w);
+    counting c = {w, worker};
+    for (int64_t i = begin; i < end; i++) fc_hit_log_flush(&w->log, i, count_hits, &c);
 }
 
 static fc_status check_finite(const workspace *w, fc_err *err)
@@ -224,9 +231,12 @@ static void count_l0(const workspace *w)
 static fc_status run_block(workspace *w, fc_err *err)
 {
     const fc_study_job *job = w->job;
+    const int64_t at = w->first - w->window.first;
     fc_par_for(w->n, ROW_GRAIN, read_rows, w);
     FC_TRY(check_rows(w, err));
     FC_TRY(note_documents(w, err));
+    FC_TRY(fc_token_mass_rank(&w->pass->tokens, w->window.token + at, w->n,
+                              w->window.rank + at, err));
     fc_codes_encode(w->codes, job->sae, job->be, w->x, w->n);
     memset(w->l0, 0, (size_t)(w->n_workers * w->n_max) * sizeof *w->l0);
     fc_par_for(job->sae->d_sae, FEATURE_GRAIN, log_features, w);
@@ -292,7 +302,8 @@ static fc_status window_init(fc_block *window, fc_err *err)
     const int64_t n = FC_STUDY_WINDOW;
     FC_TRY(fc_alloc(&window->token, n, sizeof *window->token, "tokens", err));
     FC_TRY(fc_alloc(&window->doc, n, sizeof *window->doc, "documents", err));
-    return fc_alloc(&window->draw, n, sizeof *window->draw, "draws", err);
+    FC_TRY(fc_alloc(&window->draw, n, sizeof *window->draw, "draws", err));
+    return fc_alloc(&window->rank, n, sizeof *window->rank, "ranks of tokens", err);
 }
 
 static fc_status workspace_init(workspace *w, const fc_study_job *job,
@@ -320,6 +331,7 @@ static void workspace_deinit(workspace *w)
     fc_free(w->window.token);
     fc_free(w->window.doc);
     fc_free(w->window.draw);
+    fc_free(w->window.rank);
     fc_hit_log_deinit(&w->log);
     fc_free(w->fault);
     fc_free(w->x);

@@ -14,8 +14,8 @@
 #ifndef FC_STUDY_TOKEN_MASS_INTERNAL_H
 #define FC_STUDY_TOKEN_MASS_INTERNAL_H
 
-#include "base/err.h"
 #include "study/hits_internal.h"
+#include "study/token_ranks_internal.h"
 
 enum { FC_TOKENS_KEPT = 128, FC_TOKENS_SURE = 64 };
 
@@ -26,21 +26,30 @@ typedef struct fc_token_sum {
 } fc_token_sum;
 
 typedef struct fc_token_table {
-    fc_token_sum kept[FC_TOKENS_KEPT]; /* in no order */
+    fc_token_sum kept[FC_TOKENS_KEPT]; /* in no order; token is the rank */
     int64_t n;
     double error; /* what a sum may lack */
 } fc_token_table;
 
 typedef struct fc_token_mass {
     fc_token_table *table; /* [n_features] */
+    fc_token_ranks ranks;
+    int n_workers;
+    int64_t n_places;
+    fc_token_sum *place; /* [n_workers, n_places] by rank; all zero between calls */
 } fc_token_mass;
 
-/* Takes n_features * 2 KB. On failure *mass is {0}. */
+/* For as many workers as there are now. Takes n_features * 2 KB. On failure *mass is {0}. */
 fc_status fc_token_mass_init(fc_token_mass *mass, int64_t n_features, fc_err *err);
 void fc_token_mass_deinit(fc_token_mass *mass);
 
+/* Ranks of the next n rows' tokens: for block.rank, before their hits are added. By one thread. */
+fc_status fc_token_mass_rank(fc_token_mass *mass, const int32_t *token, int64_t n,
+                             int32_t *rank, fc_err *err);
+
 /* Best with some hundred hits at a time. Which tokens are dropped depends on how hits are grouped. */
-void fc_token_mass_add(fc_token_mass *mass, const fc_hits *hits, const fc_block *block);
+void fc_token_mass_add(fc_token_mass *mass, const fc_hits *hits, const fc_block *block,
+                       int worker);
 
 /* The tokens of largest sum, at most n_max <= FC_TOKENS_KEPT, largest first (equal: lower id).
  * Returns how many. */

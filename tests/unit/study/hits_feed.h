@@ -25,11 +25,12 @@ static inline void feed_rows(const feed *stream, int64_t block_rows, int64_t fea
                              feed_fn *add, void *statistic)
 {
     static int32_t token[FEED_MAX_BLOCK], doc[FEED_MAX_BLOCK], at[FEED_MAX_BLOCK];
+    static int32_t rank[FEED_MAX_BLOCK]; /* the statistic's to fill */
     static uint32_t draw[FEED_MAX_BLOCK];
     static float value[FEED_MAX_BLOCK];
     for (int64_t first = 0; first < stream->n; first += block_rows) {
-        const fc_block block = {first, fc_min(block_rows, stream->n - first), token, doc,
-                                draw};
+        const fc_block block = {
+            first, fc_min(block_rows, stream->n - first), token, doc, draw, rank};
         fc_hits hits = {feature, 0, at, value, 0.0f};
         for (int64_t t = 0; t < block.n; t++) {
             const int64_t row = first + t;
