@@ -193,7 +193,7 @@ static void adam(const data *x)
 
 static double best_ms(void (*run)(const data *x), const data *x)
 {
-    double best = INFINITY, begin = cpu_s();
+    double best = (double)INFINITY, begin = cpu_s();
     for (int i = 0; i < MOST_REPEATS && (i < 5 || cpu_s() - begin < 0.5); i++) {
         const double t = cpu_s();
         run(x);
