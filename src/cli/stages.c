@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/par.h"
 #include "formats/manifest.h"
+#include "study/features_db.h"
 
 /* ---- the manifest entry of a stage ---- */
 
@@ -157,6 +158,27 @@ static fc_tokenizer *try_tokenizer(const char *model)
     return tokenizer;
 }
 
+/* So are the weights: without them features have no logits. Those of another model would lie. */
+static fc_model *try_model(const fc_store_info *store)
+{
+    fc_model *model = NULL;
+    fc_err why = {0};
+    if (!store->model[0]) return NULL;
+    if (fc_model_load(&model, store->model, &why) != FC_OK) {
+        fc_log(FC_LOG_WARN, "features will have no logits: %s", why.text);
+        return NULL;
+    }
+    if (strcmp(fc_model_fingerprint(model), store->model_hash) != 0) {
+        fc_log(FC_LOG_WARN,
+               "features will have no logits: '%s' is not the model that made the "
+               "activations any more",
+               store->model);
+        fc_model_close(model);
+        return NULL;
+    }
+    return model;
+}
+
 /* Whether features.db was made from these inputs with this config. */
 static bool is_study_current(const char *run_dir, const json_t *inputs,
                              const json_t *settings)
@@ -165,9 +187,12 @@ static bool is_study_current(const char *run_dir, const json_t *inputs,
     json_t *manifest = NULL;
     fc_err err;
     bool is_current = false;
+    fc_features_db *db = NULL;
     if (fc_path_join(path, run_dir, "features.db", &err) != FC_OK ||
-        !fc_path_exists(path))
+        fc_features_open(&db, path, &err) !=
+            FC_OK) /* missing, damaged, of another version */
         return false;
+    fc_features_close(db);
     if (fc_path_join(path, run_dir, "manifest.json", &err) != FC_OK ||
         !fc_path_exists(path))
         return false;
@@ -217,6 +242,7 @@ fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
     fc_sae *sae = NULL;
     fc_store *store = NULL;
     fc_tokenizer *tokenizer = NULL;
+    fc_model *model = NULL;
     fc_study_result r = {0};
     char acts[FC_PATH_MAX], path[FC_PATH_MAX], db[FC_PATH_MAX];
     json_t *entry = NULL, *settings = NULL, *inputs = json_array();
@@ -235,8 +261,10 @@ fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
     FC_TRY_GOTO(fc_store_open(&store, acts, false, false, err));
     FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
     tokenizer = try_tokenizer(fc_store_info_of(store)->model);
+    model = try_model(fc_store_info_of(store));
     entry = entry_begin(cli, "study", be);
-    FC_TRY_GOTO(fc_study(config, sae, store, tokenizer, be, db, &r, err));
+    const fc_study_source source = {tokenizer, model};
+    FC_TRY_GOTO(fc_study(config, sae, store, &source, be, db, &r, err));
     study_result(result, &r, db);
     status = entry_end(entry, run_dir, inputs, settings, r.seconds, result->object, err);
     entry = inputs = settings = NULL;
@@ -244,6 +272,7 @@ done:
     json_decref(entry);
     json_decref(inputs);
     json_decref(settings);
+    fc_model_close(model);
     fc_tokenizer_free(tokenizer);
     fc_store_close(store);
     fc_sae_free(sae);

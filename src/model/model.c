@@ -77,6 +77,11 @@ const char *fc_model_dir(const fc_model *model)
     return model->dir;
 }
 
+const fc_weights *fc_model_weights(const fc_model *model)
+{
+    return &model->weights;
+}
+
 const char *fc_model_fingerprint(const fc_model *model)
 {
     return model->fingerprint;

@@ -10,6 +10,7 @@
 #define FC_MODEL_MODEL_H
 
 #include "model/hook.h"
+#include "model/weights.h"
 #include "tensor/backend.h"
 
 typedef struct fc_model fc_model;
@@ -20,6 +21,7 @@ fc_status fc_model_load(fc_model **model, const char *dir, fc_err *err);
 void fc_model_close(fc_model *model);
 const fc_gemma_config *fc_model_config(const fc_model *model);
 const char *fc_model_dir(const fc_model *model);
+const fc_weights *fc_model_weights(const fc_model *model); /* in the files' own types */
 
 /* XXH3 over config.json, the sizes and headers of the weight files and the first 4096 bytes of
  * every tensor, hex: tells two models apart in milliseconds, also two fine-tunes of one (a store

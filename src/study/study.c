@@ -127,7 +127,7 @@ static fc_study_result result_of(const fc_study_job *job, const fc_study_pass *p
 }
 
 fc_status fc_study(const fc_study_config *config, const fc_sae *sae, fc_store *store,
-                   const fc_tokenizer *tokenizer, fc_backend *be, const char *db_path,
+                   const fc_study_source *source, fc_backend *be, const char *db_path,
                    fc_study_result *result, fc_err *err)
 {
     const double begin_s = fc_clock_s();
@@ -135,7 +135,8 @@ fc_status fc_study(const fc_study_config *config, const fc_sae *sae, fc_store *s
     const fc_study_job job = {.config = config,
                               .sae = sae,
                               .store = store,
-                              .tokenizer = tokenizer,
+                              .tokenizer = source != NULL ? source->tokenizer : NULL,
+                              .model = source != NULL ? source->model : NULL,
                               .be = be,
                               .precision = precision_of(config->precision, be),
                               .n_rows = fc_store_rows(store)};
@@ -143,7 +144,12 @@ fc_status fc_study(const fc_study_config *config, const fc_sae *sae, fc_store *s
     fc_study_pass pass;
     FC_TRY(fc_study_pass_run(&pass, &job, err));
     const fc_study_result found = result_of(&job, &pass, fc_clock_s() - begin_s);
-    const fc_status status = fc_study_write(&job, &pass, &found, db_path, err);
+    fc_meaning meaning = {0};
+    fc_status status;
+    FC_TRY_GOTO(fc_meaning_find(&meaning, &job, &pass, err));
+    FC_TRY_GOTO(fc_study_write(&job, &pass, &meaning, &found, db_path, err));
+done:
+    fc_meaning_deinit(&meaning);
     fc_study_pass_deinit(&pass);
     if (status == FC_OK) *result = found;
     return status;

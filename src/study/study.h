@@ -6,6 +6,7 @@
 
 #include "acts/store.h"
 #include "base/fields.h"
+#include "model/model.h"
 #include "sae/sae.h"
 #include "text/tokenizer.h"
 
@@ -30,9 +31,16 @@ typedef struct fc_study_result {
     double seconds, rows_per_s;
 } fc_study_result;
 
-/* Writes features.db at db_path (beside, then renamed). tokenizer gives the pieces; NULL: ids only. */
+/* What is known of the model that made the activations; each may be NULL. */
+typedef struct fc_study_source {
+    const fc_tokenizer
+        *tokenizer; /* pieces of tokens; without: ids, and no descriptions in words */
+    const fc_model *model; /* its unembedding; without: no logits */
+} fc_study_source;
+
+/* Writes features.db at db_path (beside, then renamed). source may be NULL: nothing is known. */
 fc_status fc_study(const fc_study_config *config, const fc_sae *sae, fc_store *store,
-                   const fc_tokenizer *tokenizer, fc_backend *be, const char *db_path,
+                   const fc_study_source *source, fc_backend *be, const char *db_path,
                    fc_study_result *result, fc_err *err);
 
 #endif

@@ -149,6 +149,7 @@ static void count_hits(const fc_hits *hits, void *ctx)
     fc_strongest_add(&pass->strongest, hits, window);
     fc_spectrum_add(&pass->spectrum, hits, window);
     fc_token_mass_add(&pass->tokens, hits, window, c->worker);
+    fc_hit_sample_add(&pass->sample, hits, window);
 }
 
 /* Makes a list of f[n] > 0 and counts it in l0; returns how many there are. */
@@ -354,6 +355,7 @@ static fc_status pass_init(fc_study_pass *pass, const fc_study_job *job, fc_err 
                              err));
     FC_TRY(fc_spectrum_init(&pass->spectrum, n, per_cell, (uint64_t)config->seed, err));
     FC_TRY(fc_token_mass_init(&pass->tokens, n, err));
+    FC_TRY(fc_hit_sample_init(&pass->sample, n, (uint64_t)config->seed, err));
     return fc_reconstruction_init(&pass->reconstruction, job->sae->d_in, FC_STUDY_ROWS,
                                   err);
 }
@@ -366,6 +368,7 @@ void fc_study_pass_deinit(fc_study_pass *pass)
     fc_strongest_deinit(&pass->strongest);
     fc_spectrum_deinit(&pass->spectrum);
     fc_token_mass_deinit(&pass->tokens);
+    fc_hit_sample_deinit(&pass->sample);
     fc_reconstruction_deinit(&pass->reconstruction);
     *pass = (fc_study_pass){0};
 }

@@ -11,6 +11,7 @@
 #define FC_STUDY_STUDY_PASS_INTERNAL_H
 
 #include "sae/codes.h"
+#include "study/hit_sample_internal.h"
 #include "study/reconstruction_internal.h"
 #include "study/spectrum_internal.h"
 #include "study/strongest_internal.h"
@@ -26,6 +27,7 @@ typedef struct fc_study_job {
     const fc_sae *sae;
     fc_store *store;
     const fc_tokenizer *tokenizer; /* or NULL */
+    const fc_model *model;         /* or NULL */
     fc_backend *be;
     fc_precision precision;
     int64_t n_rows;
@@ -42,6 +44,7 @@ typedef struct fc_study_pass {
     fc_strongest strongest;
     fc_spectrum spectrum;
     fc_token_mass tokens;
+    fc_hit_sample sample;
     int64_t *l0; /* [d_sae + 1] rows with so many active features */
     fc_reconstruction reconstruction;
     int32_t *doc; /* [n_docs] documents, each time one begins */

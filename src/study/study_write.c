@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "study/features_out_internal.h"
+#include "study/meaning_write_internal.h"
 #include "study/study_examples_internal.h"
 
 enum { N_SHARES = 10 };
@@ -22,6 +23,7 @@ enum { N_SHARES = 10 };
 typedef struct writer {
     const fc_study_job *job;
     fc_study_pass *pass;
+    const fc_meaning *meaning;
     const fc_study_result *result;
     fc_features_out *out;
     fc_examples examples;
@@ -32,8 +34,9 @@ typedef struct writer {
 
 /* --- one run ---------------------------------------------------------------------------- */
 
-static fc_status write_texts(fc_features_out *out, const fc_study_job *job, fc_err *err)
+static fc_status write_texts(const writer *w, fc_err *err)
 {
+    const fc_study_job *job = w->job;
     static const char *const norms[] = {"none", "center_unit", "center_scale"};
     const fc_store_info *info = fc_store_info_of(job->store);
     const fc_norm_kind kind = job->sae->normaliser.kind;
@@ -47,10 +50,11 @@ static fc_status write_texts(fc_features_out *out, const fc_study_job *job, fc_e
         {"text_hash", info->text_hash},
         {"arch", job->sae->arch},
         {"normalization", (size_t)kind < FC_LEN(norms) ? norms[kind] : "unknown"},
+        {"logit_lens", w->meaning->lens.note},
         {"precision", job->precision == FC_PRECISION_BF16 ? "bf16" : "f32"},
     };
     for (size_t i = 0; i < FC_LEN(texts); i++)
-        FC_TRY(fc_features_put_text(out, texts[i].key, texts[i].value, err));
+        FC_TRY(fc_features_put_text(w->out, texts[i].key, texts[i].value, err));
     return FC_OK;
 }
 
@@ -114,6 +118,9 @@ static fc_status write_feature(const writer *w, int64_t i, fc_err *err)
     const fc_feature_sums *sums = &w->pass->feature[i];
     int64_t hist[FC_HISTOGRAM_BINS];
     const bool fires = sums->n > 0;
+    int64_t n_near;
+    const fc_neighbour *near = fc_neighbours_of(&w->meaning->neighbours, i, &n_near);
+    const fc_description *about = &w->meaning->description[i];
     if (fires)
         fc_spectrum_histogram(&w->pass->spectrum, i, sums->max, FC_HISTOGRAM_BINS, hist);
     const fc_feature_row row = {
@@ -122,12 +129,14 @@ static fc_status write_feature(const writer *w, int64_t i, fc_err *err)
                     .mean_active = fires ? sums->sum / (double)sums->n : 0.0,
                     .frequency = (double)sums->n / (double)w->job->n_rows,
                     .n_active = sums->n,
-                    .is_dead = (double)sums->max <= w->job->config->dead_threshold},
+                    .is_dead = !w->meaning->is_live[i],
+                    .description = about->text,
+                    .purity = about->purity},
         .sum = sums->sum,
         .decoder_norm = row_norm(sae->w_dec + i * sae->d_in, sae->d_in),
         .encoder_bias = (double)sae->b_enc[i],
         .token_error = fires ? w->pass->tokens.table[i].error / sums->sum : 0.0,
-        .nearest = (double)NAN,
+        .nearest = n_near > 0 ? near[0].cosine : (double)NAN,
         .hist = fires ? hist : NULL};
     return fc_features_put_feature(w->out, &row, err);
 }
@@ -151,6 +160,20 @@ static fc_status write_shares(writer *w, int64_t i, fc_err *err)
         FC_TRY(fc_features_put_share(w->out, &row, err));
     }
     return FC_OK;
+}
+
+static fc_status write_meaning(writer *w, int64_t i, fc_err *err)
+{
+    const fc_logit_lens *lens = &w->meaning->lens;
+    if (!w->meaning->is_live[i]) return FC_OK;
+    for (int64_t k = 0; lens->rank != NULL && k < FC_LOGITS; k++) {
+        const int64_t own = lens->rank[i], at = own * FC_LOGITS + k;
+        if (k < lens->n_raised[own]) use_token(w, lens->raised[at].token);
+        if (k < lens->n_lowered[own]) use_token(w, lens->lowered[at].token);
+    }
+    FC_TRY(fc_meaning_write_neighbours(w->meaning, w->out, i, err));
+    FC_TRY(fc_meaning_write_logits(w->meaning, w->out, i, err));
+    return fc_meaning_write_profile(w->meaning, w->out, i, err);
 }
 
 /* The text of n tokens, or NULL without a tokenizer. */
@@ -206,6 +229,7 @@ static fc_status write_features(writer *w, fc_err *err)
         for (int64_t i = begin; i < end; i++) {
             FC_TRY_GOTO(write_feature(w, i, err));
             FC_TRY_GOTO(write_shares(w, i, err));
+            FC_TRY_GOTO(write_meaning(w, i, err));
             for (; k < w->examples.n && w->examples.example[k].feature == i; k++)
                 FC_TRY_GOTO(write_example(w, k, err));
         }
@@ -260,7 +284,7 @@ static fc_status write_tokens(writer *w, fc_err *err)
 
 static fc_status write_tables(writer *w, fc_err *err)
 {
-    FC_TRY(write_texts(w->out, w->job, err));
+    FC_TRY(write_texts(w, err));
     FC_TRY(write_numbers(w, err));
     FC_TRY(write_features(w, err));
     FC_TRY(write_documents(w, err));
@@ -270,9 +294,10 @@ static fc_status write_tables(writer *w, fc_err *err)
 }
 
 fc_status fc_study_write(const fc_study_job *job, fc_study_pass *pass,
-                         const fc_study_result *result, const char *path, fc_err *err)
+                         const fc_meaning *meaning, const fc_study_result *result,
+                         const char *path, fc_err *err)
 {
-    writer w = {.job = job, .pass = pass, .result = result};
+    writer w = {.job = job, .pass = pass, .meaning = meaning, .result = result};
     if (job->tokenizer != NULL) w.n_vocab = fc_tokenizer_vocab(job->tokenizer);
     fc_status status;
     FC_TRY_GOTO(fc_alloc(&w.is_used, w.n_vocab, 1, "used tokens", err));

@@ -51,9 +51,10 @@ static fc_status study(const fc_study_config *config, const fc_sae *sae,
                        fc_err *err)
 {
     fc_store *store;
+    const fc_study_source source = {.tokenizer = tokenizer};
     FC_TRY(fc_store_open(&store, acts, false, false, err));
     const fc_status status =
-        fc_study(config, sae, store, tokenizer, be, db_path, result, err);
+        fc_study(config, sae, store, &source, be, db_path, result, err);
     fc_store_close(store);
     return status;
 }

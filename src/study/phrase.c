@@ -1,0 +1,111 @@
+/* phrase.c - a finding in words.
+ *
+ *   [noun] [after ..] [before ..] [place]        "months before a number", "`,` after `However`"
+ *
+ * Each role has its place in the line; where no predicate speaks of the token itself the noun is
+ * "tokens". Tokens stand in backquotes.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "study/describe_internal.h"
+
+typedef struct line {
+    char *text;
+    size_t size, n;
+} line;
+
+FC_PRINTF(2, 3) static void add(line *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(l->text + l->n, l->size - l->n, format, args);
+    va_end(args);
+    if (n > 0) l->n = (size_t)fc_min((int64_t)l->n + n, (int64_t)l->size - 1);
+}
+
+static void add_pieces(line *l, const fc_predicate *predicate, const char *rest,
+                       const fc_token_kinds *kinds)
+{
+    char text[96];
+    const int n = predicate->n_pieces;
+    for (int i = 0; i < n; i++) {
+        fc_token_show(kinds, predicate->piece[i], text, sizeof text);
+        const char *joint = i == 0 ? "" : i == n - 1 ? " or " : ", ";
+        const bool is_plain = predicate->piece[i] >= kinds->n;
+        add(l, is_plain ? "%s%s%s" : "%s`%s%s`", joint, text, rest);
+    }
+}
+
+/* What a single piece is called beyond its text. */
+static const char *name_of_piece(const char *text)
+{
+    static const struct {
+        const char *text, *name;
+    } names[] = {
+        {"'s", "the genitive "},
+        {"=", "the heading mark "},
+        {"@-@", "the hyphen "},
+    };
+    for (size_t i = 0; i < FC_LEN(names); i++)
+        if (strcmp(text, names[i].text) == 0) return names[i].name;
+    return "";
+}
+
+static void add_word(line *l, const fc_predicate *word, const char *rest,
+                     const fc_token_kinds *kinds)
+{
+    char text[96];
+    if (word->n_pieces == 0) {
+        add(l, "%s", fc_class_several[word->bit]);
+        return;
+    }
+    if (word->n_pieces == 1) {
+        fc_token_show(kinds, word->piece[0], text, sizeof text);
+        add(l, "%s", name_of_piece(text));
+    }
+    add_pieces(l, word, rest, kinds);
+}
+
+static void add_neighbour(line *l, const char *where, const fc_predicate *predicate,
+                          const fc_token_kinds *kinds)
+{
+    add(l, " %s ", where);
+    if (predicate->n_pieces > 0)
+        add_pieces(l, predicate, "", kinds);
+    else
+        add(l, "%s", fc_class_one[predicate->bit]);
+}
+
+static bool is_number_space(const fc_predicate *word)
+{
+    return word->n_pieces == 0 && word->bit == FC_CLASS_NUMBER_SPACE;
+}
+
+void fc_finding_phrase(const fc_finding *finding, const fc_token_kinds *kinds, char *text,
+                       int64_t n_bytes)
+{
+    enum { N_ROLES = FC_ROLE_PLACE + 1 };
+    const fc_predicate *of[N_ROLES] = {NULL};
+    line l = {text, (size_t)n_bytes, 0};
+    text[0] = '\0';
+    for (int i = 0; i < finding->n; i++)
+        of[fc_predicate_role(&finding->predicate[i])] = &finding->predicate[i];
+    const fc_predicate *word = of[FC_ROLE_WORD], *slot = of[FC_ROLE_SLOT],
+                       *part = of[FC_ROLE_PART];
+    if (word != NULL && of[FC_ROLE_AFTER] != NULL && is_number_space(word))
+        add(&l, "the space");
+    else if (word != NULL)
+        add_word(&l, word, finding->is_word_split ? "\xe2\x80\xa6" : "", kinds);
+    if (slot != NULL)
+        add(&l, "%s%s", word != NULL ? " as " : "", fc_stand_text[slot->bit]);
+    if (part != NULL)
+        add(&l, "%s%s", word != NULL || slot != NULL ? ", " : "",
+            fc_stand_text[part->bit]);
+    if (l.n == 0) add(&l, "tokens");
+    if (of[FC_ROLE_BEFORE] != NULL) add_neighbour(&l, "after", of[FC_ROLE_BEFORE], kinds);
+    if (of[FC_ROLE_AFTER] != NULL) add_neighbour(&l, "before", of[FC_ROLE_AFTER], kinds);
+    if (of[FC_ROLE_PLACE] != NULL) add(&l, " %s", fc_stand_text[of[FC_ROLE_PLACE]->bit]);
+}
