@@ -45,10 +45,12 @@ fc_peak_loops fc_peak_loops_of(const fc_backend *be)
         loops.f32 = &fc_peak_fma_avx2;
         loops.memory = &fc_peak_memory_avx2;
     }
-    if (strcmp(be->ops->name, "avx512") == 0) {
+    const bool is_amx = strcmp(be->ops->name, "amx") == 0;
+    if (is_amx || strcmp(be->ops->name, "avx512") == 0) {
         loops.f32 = &fc_peak_fma_avx512;
         loops.memory = &fc_peak_memory_avx512;
         if (__builtin_cpu_supports("avx512bf16")) loops.bf16 = &fc_peak_dot_avx512bf16;
+        if (is_amx) loops.bf16 = &fc_peak_dot_amx;
     }
 #else
     (void)be;

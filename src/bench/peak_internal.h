@@ -30,7 +30,7 @@ extern const fc_peak_products fc_peak_fma_ref;
 extern const fc_peak_memory fc_peak_memory_ref;
 #if defined(__x86_64__)
 extern const fc_peak_products fc_peak_fma_avx2, fc_peak_fma_avx512,
-    fc_peak_dot_avx512bf16;
+    fc_peak_dot_avx512bf16, fc_peak_dot_amx;
 extern const fc_peak_memory fc_peak_memory_avx2, fc_peak_memory_avx512;
 #endif
 

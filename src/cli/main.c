@@ -24,8 +24,8 @@ static const fc_field common_fields[] = {
      "say more"},
     {"threads", FC_FIELD_I64, offsetof(fc_common, threads), 0, FC_PAR_MAX_THREADS, NULL,
      "N", "threads; 0: one for each core"},
-    {"cpu", FC_FIELD_TEXT, offsetof(fc_common, cpu), 0, 0, NULL, "native|ref|avx2|avx512",
-     "use no more of the processor than this"},
+    {"cpu", FC_FIELD_TEXT, offsetof(fc_common, cpu), 0, 0, NULL,
+     "native|ref|avx2|avx512|amx", "use no more of the processor than this"},
 };
 
 static fc_status print_help(const fc_cli *cli, const fc_command *command, fc_err *err)

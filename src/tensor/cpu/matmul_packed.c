@@ -25,7 +25,7 @@ enum {
     TILE_ROWS = FC_GEMM_ROWS,
     TILE_COLS = 3 * FC_GEMM_COLS,
     MIN_TILE_COLS = 4 * FC_GEMM_MAX_NR,
-    TILES_PER_THREAD = 3,
+    TILES_PER_THREAD = 8,
     PACK_COLS = 128,      /* of B that one thread packs at a time */
     SERIAL_WORK = 1 << 16 /* multiply-adds that no second thread is woken for */
 };
