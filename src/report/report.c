@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "report/fonts.h"
+#include "report/html.h"
 #include "report/pages.h"
 
 static const fc_field fields[] = {
@@ -15,11 +16,13 @@ static const fc_field fields[] = {
      "cards for the N strongest features, and for those worth a look; 0: all alive"},
     {"features", FC_FIELD_TEXT, offsetof(fc_report_config, features), 0, 0, NULL,
      "12,55,...", "cards for these features"},
+    {"page", FC_FIELD_BOOL, offsetof(fc_report_config, has_page), 0, 0, NULL, NULL,
+     "also write report.html, in which all features can be explored"},
 };
 
 void fc_report_defaults(fc_report_config *config)
 {
-    *config = (fc_report_config){.top = 100};
+    *config = (fc_report_config){.top = 100, .has_page = true};
 }
 
 const fc_field *fc_report_fields(int64_t *n)
@@ -52,6 +55,13 @@ static fc_status make(const fc_report_data *data, int *page_of, int *n_pages,
     return status;
 }
 
+static fc_status save_page(const fc_report_data *data, const char *run_dir,
+                           fc_report_result *result, fc_err *err)
+{
+    FC_TRY(fc_path_join(result->page, run_dir, "report.html", err));
+    return fc_html_save(data, result->page, err);
+}
+
 static fc_status save_figures(const fc_report_data *data, const char *run_dir,
                               fc_err *err)
 {
@@ -82,6 +92,7 @@ fc_status fc_report(const fc_report_config *config, const char *run_dir,
     FC_TRY_GOTO(save_figures(&data, run_dir, err));
     *result = (fc_report_result){.n_pages = n_pages, .n_cards = data.n_cards};
     snprintf(result->pdf, sizeof result->pdf, "%s", path);
+    if (config->has_page) FC_TRY_GOTO(save_page(&data, run_dir, result, err));
 done:
     fc_free(page_of);
     fc_report_unload(&data);

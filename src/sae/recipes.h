@@ -1,6 +1,6 @@
 /* recipes.h - the recipes that are built into the program: src/sae/recipes/NAME.yaml.
  *
- * The build turns the files into one C source (tools/embed_recipes.cmake).
+ * The build turns the files into one C source (tools/embed_texts.cmake).
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_SAE_RECIPES_H
