@@ -18,8 +18,10 @@
 
 enum { MOST_SINGLES = 96, HANDFUL = 10 };
 static const double least_share = 0.5, least_lift = 2.0, least_score = 0.2;
-static const double mostly = 0.9;
+static const double mostly = 0.9, nearly_all = 0.95;
 static const double fact_price = 0.1, piece_price = 0.15, next_piece_price = 0.05;
+static const double beside_price =
+    0.1; /* rather say what a token is than what stands beside */
 /* Pieces are named together when the first has this share and each adds that much more. */
 static const double first_piece_share = 0.25, next_piece_share = 0.04,
                     next_piece_ratio = 0.08;
@@ -42,8 +44,11 @@ typedef struct search {
 
 static double price_of(const fc_predicate *predicate)
 {
-    if (predicate->n_pieces == 0) return fact_price;
-    return piece_price + next_piece_price * (predicate->n_pieces - 1);
+    const fc_role role = fc_predicate_role(predicate);
+    const bool is_beside = role == FC_ROLE_BEFORE || role == FC_ROLE_AFTER;
+    const double price = is_beside ? beside_price : 0.0;
+    if (predicate->n_pieces == 0) return price + fact_price;
+    return price + piece_price + next_piece_price * (predicate->n_pieces - 1);
 }
 
 static void consider(search *s, const fc_predicate *a, const fc_predicate *b,
@@ -172,6 +177,28 @@ static void try_pairs(search *s)
         }
 }
 
+/* A finding that speaks only of what is beside or where is joined by what the token is, where that
+ * can be said at no cost: "`,` after `However`" although every "However" has its comma. */
+static void name_the_token(search *s)
+{
+    const fc_finding found = s->best;
+    if (found.n != 1 || fc_predicate_role(&found.predicate[0]) < FC_ROLE_BEFORE) return;
+    double least = 1.0;
+    for (int i = 0; i < s->n; i++) {
+        const fc_predicate *word = &s->single[i].predicate;
+        if (fc_predicate_role(word) >= FC_ROLE_PART) continue;
+        if (word->n_pieces > 1 && found.predicate[0].n_pieces > 1) continue;
+        fc_finding both = {.n = 2, .predicate = {*word, found.predicate[0]}};
+        both.share = fc_finding_share(&both, s->evidence);
+        both.base = fc_corpus_share(s->corpus, word, NULL);
+        if (both.share < nearly_all * found.share || both.base >= least) continue;
+        least = both.base;
+        both.base = fc_corpus_share(s->corpus, word, &found.predicate[0]);
+        both.score = found.score;
+        s->best = both;
+    }
+}
+
 /* Whether the pieces that a finding names nearly always begin a word that goes on: "`W...`". */
 static bool is_word_split(const fc_finding *finding, const fc_evidence *evidence)
 {
@@ -199,6 +226,7 @@ fc_finding fc_find_description(const fc_corpus_facts *corpus, const fc_evidence 
     for (int i = 0; i < s.n; i++)
         consider(&s, &s.single[i].predicate, NULL, s.single[i].share);
     try_pairs(&s);
+    name_the_token(&s);
     s.best.is_word_split = is_word_split(&s.best, evidence);
     return s.best;
 }

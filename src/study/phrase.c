@@ -69,19 +69,35 @@ static void add_word(line *l, const fc_predicate *word, const char *rest,
     add_pieces(l, word, rest, kinds);
 }
 
+/* How a part of a word is named behind what it is a part of. */
+static const char *part_after_word(int part)
+{
+    switch (part) {
+    case FC_PART_WHOLE: return ", whole";
+    case FC_PART_BEGIN: return ", first piece";
+    case FC_PART_INSIDE: return ", inner piece";
+    case FC_PART_END: return ", last piece";
+    default: return " in capitalised words";
+    }
+}
+
+static bool is_class(const fc_predicate *predicate, fc_token_class class)
+{
+    return predicate != NULL && predicate->n_pieces == 0 &&
+           predicate->group != FC_FACT_STAND && predicate->bit == (int)class;
+}
+
+/* word: what the neighbour stands beside, or NULL. */
 static void add_neighbour(line *l, const char *where, const fc_predicate *predicate,
-                          const fc_token_kinds *kinds)
+                          const fc_predicate *word, const fc_token_kinds *kinds)
 {
     add(l, " %s ", where);
     if (predicate->n_pieces > 0)
         add_pieces(l, predicate, "", kinds);
+    else if (is_class(word, FC_CLASS_MONTH) && is_class(predicate, FC_CLASS_SHORT_NUMBER))
+        add(l, "a day number");
     else
         add(l, "%s", fc_class_one[predicate->bit]);
-}
-
-static bool is_number_space(const fc_predicate *word)
-{
-    return word->n_pieces == 0 && word->bit == FC_CLASS_NUMBER_SPACE;
 }
 
 void fc_finding_phrase(const fc_finding *finding, const fc_token_kinds *kinds, char *text,
@@ -95,17 +111,18 @@ void fc_finding_phrase(const fc_finding *finding, const fc_token_kinds *kinds, c
         of[fc_predicate_role(&finding->predicate[i])] = &finding->predicate[i];
     const fc_predicate *word = of[FC_ROLE_WORD], *slot = of[FC_ROLE_SLOT],
                        *part = of[FC_ROLE_PART];
-    if (word != NULL && of[FC_ROLE_AFTER] != NULL && is_number_space(word))
+    if (of[FC_ROLE_AFTER] != NULL && is_class(word, FC_CLASS_NUMBER_SPACE))
         add(&l, "the space");
     else if (word != NULL)
         add_word(&l, word, finding->is_word_split ? "\xe2\x80\xa6" : "", kinds);
     if (slot != NULL)
         add(&l, "%s%s", word != NULL ? " as " : "", fc_stand_text[slot->bit]);
     if (part != NULL)
-        add(&l, "%s%s", word != NULL || slot != NULL ? ", " : "",
-            fc_stand_text[part->bit]);
+        add(&l, "%s", l.n > 0 ? part_after_word(part->bit) : fc_stand_text[part->bit]);
     if (l.n == 0) add(&l, "tokens");
-    if (of[FC_ROLE_BEFORE] != NULL) add_neighbour(&l, "after", of[FC_ROLE_BEFORE], kinds);
-    if (of[FC_ROLE_AFTER] != NULL) add_neighbour(&l, "before", of[FC_ROLE_AFTER], kinds);
+    if (of[FC_ROLE_BEFORE] != NULL)
+        add_neighbour(&l, "after", of[FC_ROLE_BEFORE], word, kinds);
+    if (of[FC_ROLE_AFTER] != NULL)
+        add_neighbour(&l, "before", of[FC_ROLE_AFTER], word, kinds);
     if (of[FC_ROLE_PLACE] != NULL) add(&l, " %s", fc_stand_text[of[FC_ROLE_PLACE]->bit]);
 }

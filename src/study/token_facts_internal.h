@@ -37,11 +37,11 @@
     X(NAME, "pieces of capitalised words")
 
 /* Where in the text it stands. */
-#define FC_PLACES(X)                             \
-    X(TEXT, "at the beginning of a text")        \
-    X(EARLY, "among the first tokens of a text") \
-    X(SENTENCE, "at the start of a sentence")    \
-    X(HEADING, "in a heading")                   \
+#define FC_PLACES(X)                          \
+    X(TEXT, "at the beginning of a text")     \
+    X(EARLY, "among the first 8 of a text")   \
+    X(SENTENCE, "at the start of a sentence") \
+    X(HEADING, "in a heading")                \
     X(BRACKETS, "in brackets")
 
 enum {
