@@ -39,17 +39,18 @@ static void write_sentence(char *text, size_t size, int64_t i)
     const int day = 1 + (int)(draw(i, 2) % 28), year = 1850 + (int)(draw(i, 3) % 150);
     const char *start = starts[draw(i, 4) % FC_LEN(starts)];
     const char *verb = verbs[draw(i, 5) % FC_LEN(verbs)];
+    const char *in = draw(i, 7) % 2 == 0 ? "In" : "On";
     switch (i % 3) {
     case 0:
         snprintf(text, size, " %s , the king 's %s %s old on %d %s %d .", start, thing,
                  verb, day, month, year);
         break;
     case 1:
-        snprintf(text, size, " On %s %d , a %s of the city %s known for %d people .",
+        snprintf(text, size, " %s %s %d , a %s of the city %s known for %d people .", in,
                  month, day, thing, verb, (int)(draw(i, 6) % 900) + 100);
         break;
     default:
-        snprintf(text, size, " In %s the %s , the garden and his family %s there .",
+        snprintf(text, size, " %s %s the %s , the garden and his family %s there .", in,
                  month, thing, verb);
         break;
     }
