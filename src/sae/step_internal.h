@@ -6,9 +6,9 @@
 
 #include "sae/step.h"
 
-/* Features whose gradients are made together. Lists: their gradient of one matrix, 64 x 1152
+/* Features whose gradients are made together. Lists: their gradient of one matrix, 32 x 1152
  * floats, shares the second cache with a panel of the batch. Whole rows: as many as products like. */
-enum { FC_STEP_LISTS = 64, FC_STEP_WHOLE = 112 };
+enum { FC_STEP_LISTS = 32, FC_STEP_WHOLE = 112 };
 
 typedef struct fc_step_worker {
     float *g;      /* [FC_STEP_WHOLE, d_in] gradients */

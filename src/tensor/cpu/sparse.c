@@ -7,6 +7,8 @@
  * matrix that all rows draw on is then small enough for L2, and the sums of one row stay in
  * registers for its whole list.
  *
+ * Very short lists do not meet. They are worked on row by row in all panels.
+ *
  * Where even a panel of b is too large and lists are long enough to meet in its rows, spmm takes the
  * panel in blocks of rows: many lists draw on a block while it is in L2, each as far as it goes.
  * Sums are put down and taken up again exactly, so blocks do not show in float32.
@@ -23,6 +25,7 @@ enum {
     SDDMM_ROWS = 64,        /* of one chunk, which is all panels wide */
     NEAR_BYTES = 800 << 10, /* of a panel that stays in L2 */
     LIST_AHEAD = 8,         /* rows of the next list */
+    SHORT_ENTRIES = 12,     /* of a list, on average */
     BLOCKED_ABOVE = 6       /* entries in a hundred: from there on blocks are faster */
 };
 
@@ -60,6 +63,28 @@ static fc_sparse_panel panel_of(const fc_mat *m, int64_t row, int64_t col)
     return panel;
 }
 
+/* The whole width of m as one panel, to ask for; kernels do not take so much. */
+static fc_sparse_panel row_of(const fc_mat *m, int64_t row)
+{
+    fc_sparse_panel panel = panel_of(m, row, 0);
+    panel.n_cols = m->cols;
+    return panel;
+}
+
+static int64_t entries_of(const fc_sparse *a)
+{
+    int64_t n = 0;
+    for (int64_t r = 0; r < a->n_rows; r++) n += a->count[r];
+    return n;
+}
+
+/* Whether lists are so short that they hardly ever meet in a row of b: then panels gain nothing, and
+ * whole rows are read at the speed of a stream. By the data alone: the same for any threads. */
+static bool is_short(const fc_sparse *a, const fc_mat *b)
+{
+    return entries_of(a) <= SHORT_ENTRIES * a->n_rows && b->cols > FC_SPARSE_COLS;
+}
+
 /* Asks for the first rows that a list will draw on. A list is over before its own first rows could
  * be asked for in time, so this is done while the one before it is worked on. */
 static void ask_for(const fc_sparse_panel *b, const fc_sparse_list *list)
@@ -70,6 +95,12 @@ static void ask_for(const fc_sparse_panel *b, const fc_sparse_list *list)
         const unsigned char *const row = b->data + list->index[i] * b->row_bytes;
         for (int64_t at = 0; at < n_bytes; at += 64) __builtin_prefetch(row + at);
     }
+}
+
+static void ask_for_row(const fc_sparse_panel *b, const fc_sparse *a, int64_t row)
+{
+    const fc_sparse_list list = list_of(a, row);
+    ask_for(b, &list);
 }
 
 /* --- spmm --------------------------------------------------------------------------------- */
@@ -122,6 +153,7 @@ static void spmm_panel(const spmm_job *job, int64_t first, int64_t n_rows, int64
         }
 }
 
+/* Chunks of one panel each. */
 static void spmm_chunks(int64_t begin, int64_t end, int worker, void *ctx)
 {
     (void)worker;
@@ -133,13 +165,28 @@ static void spmm_chunks(int64_t begin, int64_t end, int worker, void *ctx)
     }
 }
 
+/* Rows begin .. end-1 one by one, in all panels. */
+static void spmm_rows(int64_t begin, int64_t end, int worker, void *ctx)
+{
+    (void)worker;
+    const spmm_job *const job = ctx;
+    const fc_sparse_panel all = row_of(&job->b, 0);
+    for (int64_t r = begin; r < end; r++) {
+        const fc_sparse_list list = list_of(&job->a, r);
+        if (r + 1 < end) ask_for_row(&all, &job->a, r + 1);
+        for (int64_t col = 0; col < job->b.cols; col += FC_SPARSE_COLS) {
+            const fc_sparse_panel b = panel_of(&job->b, 0, col);
+            job->kernels->gather(job->c + r * job->c_row + col, list, &b,
+                                 job->accumulate);
+        }
+    }
+}
+
 /* A choice by the data alone, so that it is the same for any number of threads. */
 static bool is_blocked(const fc_sparse *a, const fc_mat *b)
 {
-    int64_t n_entries = 0;
     if (a->n_cols * panel_row_bytes(b) <= NEAR_BYTES) return false;
-    for (int64_t r = 0; r < a->n_rows; r++) n_entries += a->count[r];
-    return n_entries * 100 > BLOCKED_ABOVE * a->n_rows * a->n_cols;
+    return entries_of(a) * 100 > BLOCKED_ABOVE * a->n_rows * a->n_cols;
 }
 
 void fc_cpu_spmm(fc_backend *be, float *c, int64_t c_row, fc_sparse a, fc_mat b,
@@ -157,6 +204,10 @@ void fc_cpu_spmm(fc_backend *be, float *c, int64_t c_row, fc_sparse a, fc_mat b,
     if (is_blocked(&a, &b)) {
         job.n_rows = SPMM_ROWS_BLOCKED;
         job.n_block = NEAR_BYTES / panel_row_bytes(&b);
+    }
+    if (is_short(&a, &b)) {
+        fc_par_for(a.n_rows, SPMM_ROWS, spmm_rows, &job);
+        return;
     }
     job.n_chunks = fc_ceil_div(a.n_rows, job.n_rows);
     fc_par_for(job.n_chunks * fc_ceil_div(b.cols, FC_SPARSE_COLS), 1, spmm_chunks, &job);
@@ -183,20 +234,37 @@ static void ask_for_dots(const sddmm_job *job, int64_t row, int64_t col,
     ask_for(v, &list);
 }
 
-static void sddmm_rows(int64_t begin, int64_t end, int worker, void *ctx)
+static void sddmm_row(const sddmm_job *job, int64_t r, int64_t col)
+{
+    const fc_sparse_panel u = panel_of(&job->u, r, col), v = panel_of(&job->v, 0, col);
+    const fc_sparse_list list = list_of(&job->pattern, r);
+    if (list.count > 0)
+        job->kernels->dots(job->out + job->pattern.begin[r], list, &u, &v, col > 0);
+}
+
+static void sddmm_panels(int64_t begin, int64_t end, int worker, void *ctx)
 {
     (void)worker;
     const sddmm_job *const job = ctx;
     for (int64_t col = 0; col == 0 || col < job->v.cols; col += FC_SPARSE_COLS) {
         const fc_sparse_panel v = panel_of(&job->v, 0, col);
         for (int64_t r = begin; r < end; r++) {
-            const fc_sparse_panel u = panel_of(&job->u, r, col);
-            const fc_sparse_list list = list_of(&job->pattern, r);
             if (r + 1 < end) ask_for_dots(job, r + 1, col, &v);
-            if (list.count > 0)
-                job->kernels->dots(job->out + job->pattern.begin[r], list, &u, &v,
-                                   col > 0);
+            sddmm_row(job, r, col);
         }
+    }
+}
+
+/* Rows one by one, in all panels: their own lie one after the other and come by themselves. */
+static void sddmm_rows(int64_t begin, int64_t end, int worker, void *ctx)
+{
+    (void)worker;
+    const sddmm_job *const job = ctx;
+    const fc_sparse_panel all = row_of(&job->v, 0);
+    for (int64_t r = begin; r < end; r++) {
+        if (r + 1 < end) ask_for_row(&all, &job->pattern, r + 1);
+        for (int64_t col = 0; col < job->v.cols; col += FC_SPARSE_COLS)
+            sddmm_row(job, r, col);
     }
 }
 
@@ -209,5 +277,6 @@ void fc_cpu_sddmm(fc_backend *be, float *out, fc_sparse pattern, fc_mat u, fc_ma
                      .pattern = pattern,
                      .u = u,
                      .v = v};
-    fc_par_for(pattern.n_rows, SDDMM_ROWS, sddmm_rows, &job);
+    fc_par_for(pattern.n_rows, SDDMM_ROWS,
+               is_short(&pattern, &v) ? sddmm_rows : sddmm_panels, &job);
 }
