@@ -47,6 +47,7 @@ static void look(view *v, const fc_store *store, const fc_token_kinds *kinds, in
     v->n = (int)(end - first);
     v->at = (int)(row - first);
     v->has_beginning = row - first < REACH_BACK;
+    FC_CHECK(v->at >= 0 && v->at < v->n && v->n <= WINDOW);
     for (int i = 0; i < v->n; i++) {
         const int32_t token = fc_store_row(store, first + i).token_id;
         v->token[i] = token;
