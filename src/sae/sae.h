@@ -1,9 +1,10 @@
-/* sae.h - a sparse autoencoder as a value: weights, what its input must look like, use, exchange.
+/* sae.h - a sparse autoencoder as a value: weights, what its input must look like, exchange. codes.h
+ * uses it.
  *
  *   z = (x - b_dec) W_enc^T + b_enc,  f = activation(z),  y = f W_dec + b_dec
  *
  * Both matrices are stored feature-major, [d_sae, d_in]: row i of w_enc and of w_dec belong to
- * feature i. Codes are feature-major too, f [d_sae, n]: a feature's activations lie together.
+ * feature i.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_SAE_SAE_H
@@ -29,12 +30,6 @@ typedef struct fc_sae {
 /* Zeroed weights. Free with fc_sae_free. */
 fc_status fc_sae_new(fc_sae **created, int64_t d_in, int64_t d_sae, fc_err *err);
 void fc_sae_free(fc_sae *sae);
-
-/* f [d_sae, n] from normalised x [n, d_in]; scratch [n, d_in]. Then y [n, d_in] from f. */
-void fc_sae_encode(const fc_sae *sae, fc_backend *be, fc_precision precision,
-                   const float *x, int64_t n, float *scratch, float *f);
-void fc_sae_decode(const fc_sae *sae, fc_backend *be, fc_precision precision,
-                   const float *f, int64_t n, float *y);
 
 /* SAELens v6 folder: cfg.json and sae_weights.safetensors, W_enc [d_in, d_sae], W_dec [d_sae, d_in].
  * center_scale is folded into the weights exactly. center_unit has no counterpart in SAELens: the

@@ -194,13 +194,6 @@ typedef struct fc_ops {
     void (*unit_rows)(fc_backend *be, float *x, float *norm, int64_t n, int64_t d,
                       float scale);
 
-    /* f = max(z + bias[row], 0) in place, and what it amounts to.
-     *   z: [n_rows, n] read and written; bias, and out: [n_rows] (row = feature)
-     *   count: entries > 0;  sum: their sum;  max: the largest, 0 when none.  Any may be NULL.
-     * NaN counts as 0 and becomes 0. */
-    void (*bias_relu)(fc_backend *be, float *z, const float *bias, int64_t *count,
-                      double *sum, float *max, int64_t n_rows, int64_t n);
-
     /* dz = f > 0 ? g + add[row] : 0 in place of g, and sum[row] = sum of dz over the row.
      *   g, f: [n_rows, n]; add, sum: [n_rows] */
     void (*relu_grad)(fc_backend *be, float *g, const float *f, const float *add,

@@ -1,7 +1,6 @@
-/* rowops_sae.c - rows of features and samples: bias and ReLU, their gradient, the squared
- * error, norms and projections.
+/* rowops_sae.c - rows of features and samples: the gradient of ReLU, the squared error, norms and
+ * projections.
  *
- *   bias_relu    f = max(z + b_row, 0), with count, sum and largest of what is left
  *   relu_grad    dz = f > 0 ? g + a_row : 0, with its row sums
  *   mse_grad     y = s (y + b - x), and the sum of (y + b - x)^2
  *   project      g -= (g . w) w, the part of a gradient along unit vectors
@@ -19,7 +18,6 @@
 typedef struct row_job {
     float *y, *norm, *sum, *max;
     const float *x, *v;
-    int64_t *count;
     double *total;
     int64_t n, d;
     float scale;
@@ -67,49 +65,6 @@ static void unit_rows(fc_backend *be, float *x, float *norm, int64_t n, int64_t 
     (void)be;
     row_job job = {.y = x, .norm = norm, .d = d, .scale = scale};
     fc_par_for(n, fc_rows_per_chunk(d), unit_rows_rows, &job);
-}
-
-/* Entries > 0 and the largest of a row of values >= 0, whose bits order as they do. */
-static void count_and_max(const float *f, int64_t n, int64_t *count, float *max)
-{
-    int32_t n_positive = 0, largest = 0;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t bits;
-        memcpy(&bits, &f[i], sizeof bits);
-        n_positive += bits > 0;
-        largest = bits > largest ? bits : largest;
-    }
-    *count = n_positive;
-    memcpy(max, &largest, sizeof largest);
-}
-
-static void bias_relu_rows(int64_t begin, int64_t end, int worker, void *ctx)
-{
-    (void)worker;
-    const row_job *const job = ctx;
-    for (int64_t r = begin; r < end; r++) {
-        float *const z = job->y + r * job->n;
-        const float bias = job->v[r];
-        int64_t count = 0;
-        float max = 0;
-        for (int64_t i = 0; i < job->n; i++) {
-            const float sum = z[i] + bias;
-            z[i] = sum > 0.0f ? sum : 0.0f;
-        }
-        if (job->count != NULL || job->max != NULL)
-            count_and_max(z, job->n, &count, &max);
-        if (job->count != NULL) job->count[r] = count;
-        if (job->max != NULL) job->max[r] = max;
-        if (job->total != NULL) job->total[r] = (double)fc_row_sum(z, job->n);
-    }
-}
-
-static void bias_relu(fc_backend *be, float *z, const float *bias, int64_t *count,
-                      double *sum, float *max, int64_t n_rows, int64_t n)
-{
-    (void)be;
-    row_job job = {.y = z, .v = bias, .count = count, .total = sum, .max = max, .n = n};
-    fc_par_for(n_rows, fc_rows_per_chunk(n), bias_relu_rows, &job);
 }
 
 static void relu_grad_rows(int64_t begin, int64_t end, int worker, void *ctx)
@@ -282,7 +237,6 @@ void FC_ROWOPS(sae)(fc_cpu *cpu)
 {
     cpu->ops.sub_row = sub_row;
     cpu->ops.unit_rows = unit_rows;
-    cpu->ops.bias_relu = bias_relu;
     cpu->ops.relu_grad = relu_grad;
     cpu->ops.mse_grad = mse_grad;
     cpu->ops.sum_sq = sum_sq;

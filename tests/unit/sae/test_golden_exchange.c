@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
-#include "sae/sae.h"
+#include "sae/codes.h"
 
 static void fixture_dir(char *dir, const char *name)
 {
@@ -38,14 +38,16 @@ static void run_sae(const fc_sae *sae, const float *x, int64_t n, float *feature
 {
     fc_err err = {0};
     fc_backend *be = NULL;
+    fc_codes *codes = NULL;
     fc_assert_ok(fc_backend_open(&be, NULL, &err), &err);
-    float *f = floats(sae->d_sae * n), *scratch = floats(sae->d_in * n);
-    fc_sae_encode(sae, be, FC_PRECISION_F32, x, n, scratch, f);
-    fc_sae_decode(sae, be, FC_PRECISION_F32, f, n, y);
+    fc_assert_ok(fc_codes_new(&codes, sae, be, FC_PRECISION_F32, n, true, &err), &err);
+    fc_codes_encode(codes, sae, be, x, n);
+    fc_codes_decode(codes, be, fc_mat_of(sae->w_dec, FC_F32, sae->d_sae, sae->d_in), y);
     for (int64_t i = 0; i < sae->d_sae; i++)
-        for (int64_t t = 0; t < n; t++) features[t * sae->d_sae + i] = f[i * n + t];
-    fc_free(f);
-    fc_free(scratch);
+        for (int64_t t = 0; t < n; t++)
+            features[t * sae->d_sae + i] = codes->value[i * codes->row + t];
+    for (int64_t i = 0; i < n * sae->d_in; i++) y[i] += sae->b_dec[i % sae->d_in];
+    fc_codes_free(codes);
     fc_backend_close(be);
 }
 

@@ -252,22 +252,17 @@ static void train_step(run *r, int64_t t, double loss_tolerance)
 static void check_end(run *r)
 {
     fc_err err = {0};
-    float *f = NULL, *scratch = NULL, *max = NULL;
-    fc_assert_ok(fc_alloc(&f, r->d_sae * r->n_rows, sizeof *f, "f", &err), &err);
-    fc_assert_ok(fc_alloc(&scratch, r->d_in * r->n_rows, sizeof *f, "xc", &err), &err);
-    fc_assert_ok(fc_alloc(&max, r->d_sae, sizeof *f, "max", &err), &err);
-    fc_sae_encode(r->sae, r->be, FC_PRECISION_F32, r->x, r->n_rows, scratch, f);
+    fc_codes *codes = NULL;
+    fc_assert_ok(
+        fc_codes_new(&codes, r->sae, r->be, FC_PRECISION_F32, r->n_rows, true, &err),
+        &err);
+    fc_codes_encode(codes, r->sae, r->be, r->x, r->n_rows);
     int64_t n_dead = 0;
-    for (int64_t i = 0; i < r->d_sae; i++) {
-        for (int64_t t = 0; t < r->n_rows; t++)
-            max[i] = fmaxf(max[i], f[i * r->n_rows + t]);
-        n_dead += (double)max[i] <= r->config.dead_threshold;
-    }
-    tensor_near(r, max, "end.max_activation", 1e-5);
+    for (int64_t i = 0; i < r->d_sae; i++)
+        n_dead += (double)codes->firing.max[i] <= r->config.dead_threshold;
+    tensor_near(r, codes->firing.max, "end.max_activation", 1e-5);
     assert_int_equal(n_dead, (int64_t)number(r, "dead_features_at_end"));
-    fc_free(f);
-    fc_free(scratch);
-    fc_free(max);
+    fc_codes_free(codes);
 }
 
 static void run_variant(const char *name, const char *cpu)

@@ -12,7 +12,6 @@ enum { N_MATRICES = 4, N_ROWS = 3 };
 typedef struct arrays {
     int64_t n, d;
     guarded m[N_MATRICES], r[N_ROWS];
-    int64_t *count;
     double *total; /* [n + d + 1] */
 } arrays;
 
@@ -35,7 +34,6 @@ static arrays arrays_new(int64_t n, int64_t d)
     for (int i = 0; i < N_ROWS; i++) x.r[i] = guarded_normal(n + d, 10 + (uint64_t)i);
     for (int64_t i = 0; i < n * d; i++)
         x.m[2].at[i] *= x.m[2].at[i]; /* one that is >= 0 */
-    fc_assert_ok(fc_alloc(&x.count, n, sizeof *x.count, "counts", &err), &err);
     fc_assert_ok(fc_alloc(&x.total, n + d + 1, sizeof *x.total, "totals", &err), &err);
     return x;
 }
@@ -44,14 +42,12 @@ static void arrays_free(arrays *x)
 {
     for (int i = 0; i < N_MATRICES; i++) guarded_free(x->m[i]);
     for (int i = 0; i < N_ROWS; i++) guarded_free(x->r[i]);
-    fc_free(x->count);
     fc_free(x->total);
 }
 
 static bool arrays_equal(const arrays *x, const arrays *y)
 {
     bool equal =
-        memcmp(x->count, y->count, (size_t)x->n * sizeof *x->count) == 0 &&
         memcmp(x->total, y->total, (size_t)(x->n + x->d + 1) * sizeof *x->total) == 0;
     for (int i = 0; i < N_MATRICES; i++)
         equal = equal && memcmp(x->m[i].at, y->m[i].at, (size_t)(x->n * x->d) * 4) == 0;
@@ -63,7 +59,6 @@ static bool arrays_equal(const arrays *x, const arrays *y)
 static void assert_arrays_close(const arrays *x, const arrays *want, const operation *op)
 {
     const double limit = op->tolerance;
-    assert_memory_equal(x->count, want->count, (size_t)x->n * sizeof *x->count);
     for (int64_t i = 0; i < x->n + x->d + 1; i++)
         assert_true(fabs(x->total[i] - want->total[i]) <=
                     limit * (1 + fabs(want->total[i])));
@@ -203,33 +198,6 @@ static void oracle_unit_rows(const arrays *x)
     }
 }
 
-static void run_bias_relu(fc_backend *be, const arrays *x)
-{
-    if (x->n * x->d > 3) x->m[0].at[3] = NAN;
-    be->ops->bias_relu(be, x->m[0].at, x->r[0].at, x->count, x->total, x->r[1].at, x->n,
-                       x->d);
-    be->ops->bias_relu(be, x->m[1].at, x->r[0].at, NULL, NULL, NULL, x->n, x->d);
-}
-
-static void oracle_bias_relu(const arrays *x)
-{
-    if (x->n * x->d > 3) x->m[0].at[3] = NAN;
-    for (int64_t i = 0; i < x->n * x->d; i++) {
-        const float bias = x->r[0].at[i / x->d];
-        x->m[0].at[i] = x->m[0].at[i] + bias > 0 ? x->m[0].at[i] + bias : 0;
-        x->m[1].at[i] = x->m[1].at[i] + bias > 0 ? x->m[1].at[i] + bias : 0;
-    }
-    for (int64_t r = 0; r < x->n; r++) {
-        x->r[1].at[r] = 0;
-        for (int64_t i = 0; i < x->d; i++) {
-            const float f = x->m[0].at[r * x->d + i];
-            x->count[r] += f > 0;
-            x->total[r] += (double)f;
-            x->r[1].at[r] = fmaxf(x->r[1].at[r], f);
-        }
-    }
-}
-
 static void run_relu_grad(fc_backend *be, const arrays *x)
 {
     be->ops->relu_grad(be, x->m[0].at, x->m[1].at, x->r[0].at, x->r[1].at, x->n, x->d);
@@ -358,7 +326,6 @@ static const operation operations[] = {
     {"scale", run_scale, oracle_scale, 1e-7},
     {"sub_row", run_sub_row, oracle_sub_row, 1e-7},
     {"unit_rows", run_unit_rows, oracle_unit_rows, 1e-6},
-    {"bias_relu", run_bias_relu, oracle_bias_relu, 1e-5},
     {"relu_grad", run_relu_grad, oracle_relu_grad, 1e-5},
     {"mse_grad", run_mse_grad, oracle_mse_grad, 1e-5},
     {"col_sum", run_col_sum, oracle_col_sum, 1e-12},
