@@ -17,6 +17,9 @@
  *   pieces: of all contexts in order, v each
  *   activations: as many, a byte each, 255 = the feature's maximum; 0 only where it does not fire
  *
+ * A run so large that the page would pass 15 MB keeps fewer contexts of each weaker range, then fewer
+ * of the strongest.
+ *
  * A piece is what a reader takes for the text of one token, made by display.h as for the PDF: the
  * page shows texts and knows nothing of bytes and encodings.
  *
@@ -31,6 +34,8 @@
 #include "formats/embed.h"
 #include "report/display.h"
 #include "report/html_data.h"
+
+enum { MOST_PIECES = 2700000 /* shown in all contexts: 10 MB of the page */ };
 
 typedef struct block { /* being made */
     fc_strbuf numbers, pieces, activations;
@@ -200,15 +205,39 @@ static fc_status put_context(fc_html_cards *c, block *b, const fc_context *conte
     return FC_OK;
 }
 
+/* How many contexts a card keeps: all, unless those of all cards would be too many. */
+static void set_kept(fc_html_cards *c, const fc_report_data *d)
+{
+    const double ranges = fmax(0, fc_features_run_number(d->db, "quantiles")),
+                 window = fmax(0, fc_features_run_number(d->db, "window")),
+                 most = MOST_PIECES / fmax(1, (double)d->n_live * (window + 1));
+    double strong = fmin(1000, fc_features_run_number(d->db, "contexts")),
+           weak = fmin(1000, fc_features_run_number(d->db, "per_quantile"));
+    while (weak > 1 && strong + ranges * weak > most) weak--;
+    while (strong > 5 && strong + ranges * weak > most) strong--;
+    c->n_strong = isfinite(strong) ? (int64_t)strong : INT64_MAX;
+    c->n_weak = isfinite(weak) ? (int64_t)weak : INT64_MAX;
+}
+
+/* Contexts come range after range, the strongest of each first. */
+static bool is_kept(const fc_html_cards *c, const fc_context *context, int64_t i)
+{
+    const int64_t most = context[i].quantile == 0 ? c->n_strong : c->n_weak;
+    return i < most || context[i - most].quantile != context[i].quantile;
+}
+
 static fc_status put_contexts(fc_html_cards *c, block *b, const fc_report_data *d,
                               int64_t id, fc_err *err)
 {
     const fc_context *context;
     int64_t n;
     FC_TRY(fc_features_contexts(d->db, id, &context, &n, err));
-    FC_TRY(put(&b->numbers, n, err));
+    int64_t n_kept = 0;
+    for (int64_t i = 0; i < n; i++) n_kept += is_kept(c, context, i);
+    FC_TRY(put(&b->numbers, n_kept, err));
     for (int64_t i = 0; i < n; i++)
-        FC_TRY(put_context(c, b, &context[i], d->feature[id].max, err));
+        if (is_kept(c, context, i))
+            FC_TRY(put_context(c, b, &context[i], d->feature[id].max, err));
     return FC_OK;
 }
 
@@ -282,6 +311,7 @@ fc_status fc_html_cards_make(fc_html_cards *c, const fc_report_data *d, fc_err *
     FC_TRY(fc_alloc(&c->nearest, d->n_features, sizeof *c->nearest, "cosines", err));
     for (int64_t i = 0; i < n_tokens; i++) c->tokens[i] = -1;
     for (int64_t i = 0; i < d->n_features; i++) c->nearest[i] = (double)NAN;
+    set_kept(c, d);
     fc_progress progress = fc_progress_begin("report", "page", 0, (double)d->n_live);
     const fc_status status = put_cards(c, &b, d, &progress, err);
     fc_progress_end(&progress);

@@ -20,6 +20,7 @@ typedef struct fc_html_cards { /* set to {0} to begin */
     fc_strbuf blocks;          /* deflated, in base64, each in its HTML element */
     int64_t n_blocks;
     fc_strings pieces, titles, phrases;
+    int64_t n_strong, n_weak; /* contexts a card keeps at most, of a weaker range */
     int64_t *tokens; /* [n_features, FC_HTML_TOKENS] pieces it fires on most; -1: none */
     double *nearest; /* [n_features] cosine with the nearest feature; NaN: unknown */
 } fc_html_cards;

@@ -343,7 +343,9 @@ fc_status fc_html_run(fc_strbuf *out, const fc_report_data *d, const fc_html_car
     FC_TRY(add_curves(out, d, err));
     FC_TRY(add_l0(out, d, err));
     FC_TRY(add_features(out, d, cards, err));
-    FC_TRY(fc_strbuf_addf(out, err, ",\n\"cards_a_block\":%d", FC_CARDS_A_BLOCK));
+    FC_TRY(fc_strbuf_addf(
+        out, err, ",\n\"cards_a_block\":%d,\"kept\":[%" PRId64 ",%" PRId64 "]",
+        FC_CARDS_A_BLOCK, fc_min(cards->n_strong, 1000), fc_min(cards->n_weak, 1000)));
     FC_TRY(add_strings(out, "pieces", &cards->pieces, err));
     FC_TRY(add_strings(out, "titles", &cards->titles, err));
     FC_TRY(add_strings(out, "phrases", &cards->phrases, err));

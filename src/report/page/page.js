@@ -63,7 +63,7 @@ function valueLike(x, scale) {
 function percent(share) {
   if (!isNumber(share)) return DASH;
   const p = 100 * share;
-  return `${p === 0 ? 0 : p < 0.01 ? p.toPrecision(1) : p < 10 ? Number(p.toPrecision(2)) : p.toFixed(p < 99.95 ? 1 : 0)} %`;
+  return `${p === 0 ? 0 : p < 0.01 ? p.toPrecision(1) : p < 10 ? Number(p.toPrecision(2)) : p.toFixed(p < 99.95 ? 1 : 0)}\u00a0%`;
 }
 
 /* A token in a list: its leading spaces as faint signs. */
@@ -75,6 +75,12 @@ function tokenLabel(text, attributes = {}) {
 
 /* A description: tokens stand in backquotes. */
 const described = (text) => text.split('`').map((part, i) => i % 2 ? el('code', {}, part) : part);
+
+/* A few tokens in a line; one of spaces alone shows as their sign. */
+const tokenLine = (tokens, n) => tokens.slice(0, n).map((text) => text.trim() || SPACE).join(' \u00b7 ');
+
+/* What a feature fires on, as plain text of one line. */
+const labelOf = (table, id) => table.description[id].replaceAll('`', '') || tokenLine(table.tokens[id], 4) || DASH;
 
 /* The text with what was searched for marked. */
 function marked(text, needle) {
@@ -234,6 +240,7 @@ window.facet = facet; // for tests and the curious; nothing else is global
 
 /* ---- place ------------------------------------------------------------------------------ */
 
+const VIEWS = ['overview', 'features', 'concepts'];
 const DEFAULTS = {q: '', in: 'all', sort: '-max', show: 'live', from: '0', to: '1'};
 let place = {view: 'overview', id: null, ...DEFAULTS};
 
@@ -264,8 +271,8 @@ function go(change, isReplaced = false) {
 async function show() {
   const before = place, run = await data.run();
   place = parsePlace(location.hash);
-  const view = ['overview', 'features', 'concepts'].includes(place.view) ? place.view : null;
-  for (const name of ['overview', 'features', 'concepts']) $(name).hidden = name !== view;
+  const view = VIEWS.includes(place.view) ? place.view : null;
+  for (const name of VIEWS) $(`view-${name}`).hidden = name !== view;
   for (const link of document.querySelectorAll('nav a')) {
     if (link.dataset.view === view) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
@@ -297,10 +304,7 @@ let search = null; // {key, ids, contexts, isDone}
 /* Compares features by a column; those without a value come last. */
 function comparison(table, sort) {
   const sign = sort.startsWith('-') ? -1 : 1, key = sort.replace(/^-/, '');
-  if (key === 'description') {
-    const label = (id) => table.description[id] || table.tokens[id].join(' ').trim() || '\uffff';
-    return (a, b) => sign * collator.compare(label(a), label(b)) || a - b;
-  }
+  if (key === 'description') return (a, b) => sign * collator.compare(labelOf(table, a), labelOf(table, b)) || a - b;
   const column = table[key];
   if (!column) return (a, b) => sign * (a - b);
   return (a, b) => (isNumber(column[b]) - isNumber(column[a])) || sign * (column[a] - column[b]) || a - b;
@@ -386,16 +390,15 @@ function emptyList() {
 
 function row(table, id, position, h) {
   const needle = place.q.toLowerCase(), isDead = table.dead[id] === 1;
-  const tokens = table.tokens[id].slice(0, 4).map((text) => text.replace(/^ +/, '').replaceAll('\n', '')).join(' \u00b7 ');
-  const label = table.description[id], max = table.max[table.strongest] || 1;
-  const small = el('small', {dir: 'auto'}, marked(label ? tokens : '', needle));
+  const max = table.max[table.strongest] || 1;
+  const small = el('small', {dir: 'auto'}, marked(table.description[id] ? tokenLine(table.tokens[id], 4) : '', needle));
   const cell = (text, more = true) => el('span', {class: more ? 'number more' : 'number', role: 'gridcell'}, text);
   const bar = el('i');
   bar.style.width = `${100 * (table.max[id] / max)}%`;
   const node = el('div', {class: 'row', role: 'row', id: `row-${id}`, 'aria-rowindex': position + 2, 'data-id': id},
     el('span', {role: 'gridcell'}, el('a', {class: 'id', href: featureLink(id), tabindex: '-1'}, `#${id}`)),
     el('div', {class: 'what', role: 'gridcell'},
-      el('div', {dir: 'auto'}, isDead ? 'dead: nothing made it fire' : marked(label.replaceAll('`', '') || tokens || DASH, needle)), small),
+      el('div', {dir: 'auto'}, isDead ? 'dead: nothing made it fire' : marked(labelOf(table, id), needle)), small),
     el('div', {class: 'bar', role: 'gridcell', 'aria-label': `maximum ${value(table.max[id])}`},
       el('div', {}, bar), el('span', {class: 'number'}, isDead ? DASH : valueLike(table.max[id], max))),
     cell(isDead ? DASH : valueLike(table.mean[id], max)), cell(percent(table.density[id])), cell(count(table.times[id])),
@@ -465,7 +468,7 @@ function drawTools() {
 
 async function showFeatures(run, before) {
   const isSplit = place.id !== null;
-  $('features').classList.toggle('split', isSplit);
+  $('view-features').classList.toggle('split', isSplit);
   if (before.id !== place.id) state.active = -1;
   drawHead();
   drawTools();
@@ -559,19 +562,19 @@ function nearest(run, card) {
   if (card.near.length === 0) return panel('Nearest features', said('This run does not name them.'));
   return panel('Nearest features', el('ul', {class: 'pieces one near'}, card.near.map(({id, cosine}) =>
     el('li', {}, el('a', {href: featureLink(id)}, `#${id}`),
-      el('span', {dir: 'auto'}, table.description[id].replaceAll('`', '') || table.tokens[id].slice(0, 3).join(' \u00b7 ')),
+      el('span', {dir: 'auto'}, labelOf(table, id)),
       el('span', {class: 'number'}, cosine.toFixed(2))))));
 }
 
-const AROUND = {before: 'Before', after: 'After', position: 'Position', case: 'Case', slot: 'Slot'};
+const AROUND = {before: 'Before', after: 'After', case: 'Case', position: 'Position', slot: 'Slot'};
 
 function profile(card) {
-  if (card.profile.length === 0) return null;
-  const kinds = [...new Set(card.profile.map((line) => line.kind))];
-  const lines = (kind) => card.profile.filter((line) => line.kind === kind).slice(0, 4).map(({text, share}, i) =>
-    [i > 0 ? ' \u00b7 ' : '', el('bdi', {}, text), ` ${percent(share)}`]);
-  return panel('Around it', el('dl', {class: 'around'}, kinds.map((kind) =>
-    [el('dt', {}, AROUND[kind] ?? kind), el('dd', {}, ...lines(kind).flat())])));
+  const line = ({kind, text, share}) => el('span', {'data-tip': `${percent(share)} of its activation, estimated from a sample`},
+    el('bdi', {class: kind === 'before' || kind === 'after' ? 'token' : null}, text), el('span', {class: 'number'}, percent(share)));
+  const kinds = Object.keys(AROUND).filter((kind) => card.profile.some((line) => line.kind === kind));
+  if (kinds.length === 0) return null;
+  return panel('Around it', el('dl', {class: 'around'}, kinds.map((kind) => [el('dt', {}, AROUND[kind]),
+    el('dd', {}, card.profile.filter((line) => line.kind === kind).slice(0, 4).map(line))])));
 }
 
 function conceptsOf(run, id) {
@@ -607,26 +610,28 @@ function contexts(run, card) {
   return el('div', {}, tabs, list);
 }
 
-function contextRow(context, max) {
+/* The text of a context, every token shaded by its activation. */
+function shadedText(context, max) {
   const text = el('p', {dir: 'auto'});
   context.pieces.forEach((piece, i) => {
-    const n = piece.length - piece.trimStart().length, shade = context.shades[i], word = piece.slice(n);
-    const level = shade === 0 ? 0 : Math.min(5, 1 + Math.floor(shade / 51.01));
-    const activation = i === context.peak ? context.value : max * shade / 255;
-    const isSign = /^[\u21b5\u21e5\u25ab\ufffd\u2400-\u2421]+$/.test(word);
-    if (n > 0) text.append(piece.slice(0, n));
-    if (word === '' && i !== context.peak && level === 0) return;
-    text.append(el(i === context.peak ? 'mark' : 'span',
-      {class: `tk${level ? ` l${level}` : ''}${i === context.peak ? ' peak' : ''}${isSign && !level ? ' sign' : ''}`,
-       'data-tip': `${shade === 0 ? '0' : valueLike(activation, max)}   ${percent(shade / 255)} of max`}, word || '\u00a0'));
+    const word = piece.trimStart(), space = piece.slice(0, piece.length - word.length);
+    const shade = context.shades[i], level = shade === 0 ? 0 : Math.min(5, 1 + Math.floor(shade / 51.01)), isPeak = i === context.peak;
+    if (i > 0) text.append(space);
+    if (word === '' && !isPeak && level === 0) return;
+    const isSign = level === 0 && /^[\u21b5\u21e5\u25ab\ufffd\u2400-\u2421]+$/.test(word);
+    text.append(el(isPeak ? 'mark' : 'span', {class: `tk l${level}${isPeak ? ' peak' : ''}${isSign ? ' sign' : ''}`,
+      'data-tip': `${shade === 0 ? '0' : valueLike(isPeak ? context.value : max * shade / 255, max)}   ${percent(shade / 255)} of max`}, word || '\u00a0'));
   });
-  return el('li', {class: 'ctx'}, el('span', {class: 'number'}, valueLike(context.value, max)), text,
-    el('span', {class: 'src', dir: 'auto', title: context.title}, context.title));
+  return text;
 }
+
+const contextRow = (context, max) =>
+  el('li', {class: 'ctx'}, el('span', {class: 'number'}, valueLike(context.value, max)), shadedText(context, max),
+    el('span', {class: 'src', dir: 'auto', title: context.title}, context.title));
 
 /* ---- charts ----------------------------------------------------------------------------- */
 
-const short = (x) => (Math.abs(x) >= 1e6 ? `${value(x / 1e6)}M` : Math.abs(x) >= 1e4 ? `${value(x / 1e3)}k` : value(x));
+const short = (x) => (x >= 1e6 ? `${value(x / 1e6)}M` : x >= 1e4 ? `${value(x / 1e3)}k` : x < 0.01 && x > 0 ? x.toExponential().replace('-', MINUS) : value(x));
 
 /* Bars over equal steps; tips: a sentence each. */
 function bars(heights, {tips, left, right, middle, label, width = 320, height = 96}) {
@@ -643,14 +648,25 @@ function bars(heights, {tips, left, right, middle, label, width = 320, height = 
     svg('text', {x: width, y: height - 2, 'text-anchor': 'end'}, right));
 }
 
+/* Round numbers from least to most: about n of them, or powers of ten. */
+function ticks(least, most, isLog, n = 3) {
+  if (isLog) {
+    const low = Math.ceil(Math.log10(least)), high = Math.floor(Math.log10(most));
+    const all = Array.from({length: Math.max(0, high - low + 1)}, (_, i) => 10 ** (low + i));
+    return all.length > 0 ? all.filter((_, i) => i % Math.ceil(all.length / n) === 0) : [least, most];
+  }
+  const rough = (most - least) / n, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((k) => k * power >= rough), first = Math.ceil(least / step);
+  return Array.from({length: Math.floor(most / step) - first + 1}, (_, i) => (first + i) * step);
+}
+
 /* A curve [mean, low, high] over [steps]; logarithmic where it spans more than a factor of 30. */
 function curve(title, steps, [mean, low, high]) {
-  const W = 420, H = 150, L = 44, R = 6, T = 8, B = 20;
+  const W = 300, H = 124, L = 42, R = 4, T = 6, B = 18;
   const numbers = [...low, ...high].filter(isNumber);
   if (numbers.length === 0) return null;
   let least = Math.min(...numbers), most = Math.max(...numbers);
-  const isLog = least > 0 && most / least > 30;
-  const f = isLog ? Math.log10 : (y) => y, back = isLog ? (y) => 10 ** y : (y) => y;
+  const isLog = least > 0 && most / least > 30, f = isLog ? Math.log10 : (y) => y;
   if (!isLog) least = Math.min(0, least);
   if (most === least) most = least + 1;
   const end = steps.at(-1) || 1;
@@ -671,10 +687,11 @@ function curve(title, steps, [mean, low, high]) {
   };
   const chart = svg('svg', {viewBox: `0 0 ${W} ${H}`, role: 'img', onpointermove: onMove, onpointerleave: onLeave,
                             'aria-label': `${title}: from ${value(mean.find(isNumber))} to ${value(mean.findLast(isNumber))}`},
-    [0, .5, 1].map((t) => back(f(least) + t * (f(most) - f(least)))).map((v) => [
-      svg('line', {class: 'axis', x1: L, x2: W - R, y1: y(v), y2: y(v), opacity: v === least ? 1 : .45}),
-      svg('text', {x: L - 6, y: y(v) + 4, 'text-anchor': 'end'}, short(v))]),
-    svg('text', {x: L, y: H - 5}, '0'), svg('text', {x: W - R, y: H - 5, 'text-anchor': 'end'}, `${short(end)} steps`),
+    ticks(least, most, isLog).map((v) => [
+      svg('line', {class: 'axis grid', x1: L, x2: W - R, y1: y(v), y2: y(v)}),
+      svg('text', {x: L - 5, y: y(v) + 4, 'text-anchor': 'end'}, short(v))]),
+    svg('line', {class: 'axis', x1: L, x2: W - R, y1: H - B, y2: H - B}),
+    svg('text', {x: L, y: H - 4}, '0'), svg('text', {x: W - R, y: H - 4, 'text-anchor': 'end'}, `${short(end)} steps`),
     svg('polygon', {class: 'band', points: [...points(low), ...points(high).reverse()].join(' ')}),
     svg('polyline', {class: 'line', points: points(mean).join(' ')}), cursor);
   return panel(el('span', {}, title, isLog ? el('small', {}, ' \u00b7 log') : null), chart);
@@ -710,7 +727,7 @@ function strengthMap(run) {
     const percentOf = (k) => `${100 * k / side}%`;
     Object.assign(ring.style, {left: percentOf(id % side), top: percentOf(Math.floor(id / side)), width: percentOf(1), height: percentOf(1)});
     hint.replaceChildren(`#${id}  `, table.dead[id] ? 'dead' :
-      `${value(table.max[id])}  ${table.description[id].replaceAll('`', '') || table.tokens[id].slice(0, 3).map((text) => text.trim()).join(' \u00b7 ')}`);
+      `${value(table.max[id])}  ${labelOf(table, id)}`);
   };
   const cellAt = (event) => {
     const box = canvas.getBoundingClientRect(), k = (v, size) => Math.min(side - 1, Math.max(0, Math.floor(v / size * side)));
@@ -738,14 +755,14 @@ function densityBars(table) {
   for (const t of tenths) counts[Math.min(counts.length - 1, Math.floor(t - low))]++;
   const edge = (i) => percent(10 ** ((low + i) / 5));
   return bars(counts, {tips: counts.map((n, i) => `${edge(i)} ${DASH} ${edge(i + 1)} of tokens: ${plural(n, 'feature')}`),
-    left: edge(0), right: '100 %', label: 'Features by the share of tokens they fire on', width: 420, height: 130});
+    left: edge(0), right: '100 %', label: 'Features by the share of tokens they fire on', width: 300, height: 110});
 }
 
 function l0Bars(l0) {
   const per = Math.ceil(Math.max(1, l0.length) / 60), counts = [];
   l0.forEach((n, i) => { counts[Math.floor(i / per)] = (counts[Math.floor(i / per)] ?? 0) + n; });
   return bars(counts, {tips: counts.map((n, i) => `${per === 1 ? i : `${i * per} ${DASH} ${i * per + per - 1}`} features on: ${plural(n, 'token')}`),
-    left: '0', right: count(l0.length - 1), label: 'Tokens by how many features fire on them', width: 420, height: 130});
+    left: '0', right: count(l0.length - 1), label: 'Tokens by how many features fire on them', width: 300, height: 110});
 }
 
 function madeOf(run) {
@@ -760,19 +777,26 @@ function madeOf(run) {
         .filter(([, v]) => v !== undefined).map(([name, v]) => line(name, text(v))))]));
 }
 
+function highlightOf(table, {feature, text}) {
+  const label = table.description[feature];
+  const link = el('a', {href: featureLink(feature)},
+    el('b', {}, el('span', {}, `#${feature}`), ...(label ? described(label) : [tokenLine(table.tokens[feature], 3)])), el('small', {}, text));
+  data.card(feature).then((card) => link.append(...card.contexts.slice(0, 2).map((context) => shadedText(context, table.max[feature]))));
+  return el('li', {}, link);
+}
+
 function showOverview(run) {
   const {table, curves} = run, r = run.run;
   const chart = (title, key) => (curves[key] ? curve(title, curves.step[0], curves[key]) : null);
   const hasLive = table.live.length > 0;
-  $('overview').replaceChildren(
+  $('view-overview').replaceChildren(
     el('h1', {}, `Features of ${shortHook(r.hook)}`),
     el('p', {class: 'sub'}, `A sparse autoencoder with ${count(table.n)} features, trained on the output of `,
       el('bdi', {}, r.hook || 'an unnamed hook'), ' in ', el('bdi', {}, r.model || 'an unnamed model'), ` and studied on ${count(r.n_rows)} tokens.`),
     el('dl', {class: 'numbers'}, run.numbers.map(({name, grade, value: text, remark}) =>
       el('div', {class: grade}, el('dd', {class: 'value'}, text), el('dt', {}, name), el('dd', {}, remark)))),
-    ...(run.highlights.length > 0 ? [el('section', {class: 'block'}, el('h2', {}, 'Worth a look'),
-      el('ul', {class: 'worth'}, run.highlights.map(({feature, text}) =>
-        el('li', {}, el('a', {href: featureLink(feature)}, el('b', {}, `#${feature}`), ...described(table.description[feature] || text))))))] : []),
+    run.highlights.length === 0 ? '' : el('section', {class: 'block'}, el('h2', {}, 'Worth a look'),
+      el('ul', {class: 'worth'}, run.highlights.map((highlight) => highlightOf(table, highlight)))),
     el('div', {class: 'columns block'},
       el('section', {}, el('h2', {}, 'Strength of every feature'),
         hasLive ? strengthMap(run) : el('p', {class: 'hint'}, 'Nothing in the text made any feature fire.')),
@@ -799,7 +823,7 @@ function showConcepts(run) {
         el('td', {class: 'number'}, best ? (key === 'threshold' ? value(best[key]) : fixed(best[key])) : DASH)),
       el('td', {}, others.slice(0, 4).map((hit, i) => [i > 0 ? ' ' : '', el('a', {href: featureLink(hit.feature), 'data-tip': `F1 ${fixed(hit.f1)}`}, `#${hit.feature}`)])));
   };
-  $('concepts').replaceChildren(el('h1', {}, 'Concepts'),
+  $('view-concepts').replaceChildren(el('h1', {}, 'Concepts'),
     el('p', {class: 'sub'}, concepts.length === 0 ? 'No concepts were looked for in this run.' :
       'Rules about tokens that were looked for, each with the features that tell best whether it holds.'),
     ...(concepts.length === 0 ? [] : [el('div', {class: 'scroll'}, el('table', {},
