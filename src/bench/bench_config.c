@@ -13,8 +13,8 @@ void fc_bench_defaults(fc_bench_config *config)
                                 .d_sae = 9216,
                                 .batch = 512,
                                 .max_length = 128,
-                                .batch_tokens = 1024,
-                                .rows = 8192};
+                                .batch_tokens = 2048,
+                                .rows = 32768};
 }
 
 #define ROW(member) offsetof(fc_bench_config, member)
