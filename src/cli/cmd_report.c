@@ -1,4 +1,4 @@
-/* cmd_report.c - facet report: report.pdf and figures/ of a run.
+/* cmd_report.c - facet report: report.pdf, report.html and figures/ of a run.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/stages.h"
@@ -23,9 +23,12 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
 
 const fc_command fc_cmd_report = {
     .name = "report",
-    .summary = "make report.pdf of a run that has been studied",
+    .summary = "make report.pdf and report.html of a run that has been studied",
     .usage = "facet report RUN [options]",
     .text =
-        "Writes RUN/report.pdf, and each figure as PNG, SVG and CSV to RUN/figures/.\n",
+        "Writes RUN/report.pdf, each figure as PNG, SVG and CSV to RUN/figures/, and\n"
+        "RUN/report.html, one file in which every live feature can be explored; it "
+        "opens\n"
+        "from disk in any browser and loads nothing.\n",
     .run = run,
 };

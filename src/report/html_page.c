@@ -1,6 +1,6 @@
 /* html_page.c - report.html: the sources of the page with the run's data put in.
  *
- * page/page.html has places {{name}} for the style, the program, the data and the hashes of the first
+ * page/page.html has places {{name}} for style, programs and data, and for the hashes of the first
  * two. Those hashes are all that the page's policy allows to run; data lies in elements that no
  * browser runs, and none of its letters could end one.
  *
@@ -86,7 +86,7 @@ static fc_status fill(fc_out *out, const char *template, const place *places,
 }
 
 typedef struct page {
-    fc_strbuf title, style_hash, script_hash, run_json, run;
+    fc_strbuf title, style_hash, data_hash, script_hash, run_json, run;
     fc_html_cards cards;
 } page;
 
@@ -96,6 +96,7 @@ static fc_status make(page *p, const fc_report_data *d, fc_err *err)
     FC_TRY(
         add_escaped(&p->title, strncmp(hook, "model.", 6) == 0 ? hook + 6 : hook, err));
     FC_TRY(add_source_hash(&p->style_hash, fc_html_part_text("page.css"), err));
+    FC_TRY(add_source_hash(&p->data_hash, fc_html_part_text("data.js"), err));
     FC_TRY(add_source_hash(&p->script_hash, fc_html_part_text("page.js"), err));
     FC_TRY(fc_html_cards_make(&p->cards, d, err));
     FC_TRY(fc_html_run(&p->run_json, d, &p->cards, err));
@@ -106,11 +107,14 @@ static fc_status make(page *p, const fc_report_data *d, fc_err *err)
 static fc_status save(const page *p, const char *path, fc_err *err)
 {
     const char *style = fc_html_part_text("page.css"),
+               *data = fc_html_part_text("data.js"),
                *script = fc_html_part_text("page.js");
     const place places[] = {
         {"title", fc_strbuf_text(&p->title), p->title.n},
         {"style", style, (int64_t)strlen(style)},
         {"style-hash", fc_strbuf_text(&p->style_hash), p->style_hash.n},
+        {"data", data, (int64_t)strlen(data)},
+        {"data-hash", fc_strbuf_text(&p->data_hash), p->data_hash.n},
         {"script", script, (int64_t)strlen(script)},
         {"script-hash", fc_strbuf_text(&p->script_hash), p->script_hash.n},
         {"run", fc_strbuf_text(&p->run), p->run.n},
@@ -133,6 +137,7 @@ fc_status fc_html_save(const fc_report_data *d, const char *path, fc_err *err)
     if (status == FC_OK) status = save(&p, path, err);
     fc_strbuf_free(&p.title);
     fc_strbuf_free(&p.style_hash);
+    fc_strbuf_free(&p.data_hash);
     fc_strbuf_free(&p.script_hash);
     fc_strbuf_free(&p.run_json);
     fc_strbuf_free(&p.run);
