@@ -71,7 +71,7 @@
     X(DASH, "dashes and hyphens", "a dash")                                    \
     X(SENTENCE_END, "ends of sentences", "the end of a sentence")              \
     X(PUNCTUATION, "punctuation", "punctuation")                               \
-    X(FOREIGN, "characters beyond ASCII", "a character beyond ASCII")                \
+    X(FOREIGN, "characters beyond ASCII", "a character beyond ASCII")          \
     X(BYTE, "bytes of rare characters", "a byte of a rare character")          \
     X(LETTER, "single capital letters", "a single capital letter")             \
     X(ALL_CAPITALS, "words in capitals", "a word in capitals")                 \
