@@ -136,9 +136,7 @@ static void keep(fc_token_table *table, const token_round *r, double amount)
 static void run_round(fc_token_table *table, fc_token_sum *place, const int32_t *at,
                       const float *value, int64_t n, const int32_t *rank)
 {
-    token_round r; /* `used` stays as it is until it is written */
-    r.place = place;
-    r.n = 0;
+    token_round r = {.place = place};
     for (int64_t i = 0; i < table->n; i++)
         add(&r, table->kept[i].token, table->kept[i].sum, table->kept[i].n);
     for (int64_t j = 0; j < n; j++) add(&r, rank[at[j]], (double)value[j], 1);
