@@ -200,12 +200,11 @@ void fc_browser_assert(fc_browser *b, const char *expression, const char *expect
                        const char *file, int line)
 {
     char *answer = fc_browser_ask(b, expression);
-    if (strcmp(answer, expected) != 0) {
+    const bool is_equal = strcmp(answer, expected) == 0;
+    if (!is_equal)
         print_error("%s:\n  is '%s', expected '%s'\n", expression, answer, expected);
-        free(answer);
-        _fail(file, line);
-    }
     free(answer);
+    if (!is_equal) _fail(file, line);
 }
 
 /* Waits until an expression is true: the page answers input a little later. */
