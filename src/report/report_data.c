@@ -118,18 +118,11 @@ static int stronger_first(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-int64_t fc_report_card(const fc_report_data *d, int64_t feature)
+static void add_card(fc_report_data *d, int64_t feature)
 {
-    for (int64_t i = 0; i < d->n_cards; i++)
-        if (d->card[i] == feature) return i;
-    return -1;
-}
-
-static bool is_highlight(const fc_report_data *d, int64_t feature)
-{
-    for (int64_t i = 0; i < d->n_highlights; i++)
-        if (d->highlight[i].feature == feature) return true;
-    return false;
+    if (d->card_of[feature] >= 0) return;
+    d->card_of[feature] = d->n_cards;
+    d->card[d->n_cards++] = feature;
 }
 
 static fc_status choose_top(fc_report_data *d, int64_t top, fc_err *err)
@@ -144,10 +137,8 @@ static fc_status choose_top(fc_report_data *d, int64_t top, fc_err *err)
     const int64_t n_top = top > 0 ? fc_min(top, n) : n;
     FC_TRY_GOTO(
         fc_alloc(&d->card, n_top + d->n_highlights, sizeof *d->card, "cards", err));
-    for (int64_t i = 0; i < d->n_highlights; i++)
-        d->card[d->n_cards++] = d->highlight[i].feature;
-    for (int64_t i = 0; i < n_top; i++)
-        if (!is_highlight(d, all[i].id)) d->card[d->n_cards++] = all[i].id;
+    for (int64_t i = 0; i < d->n_highlights; i++) add_card(d, d->highlight[i].feature);
+    for (int64_t i = 0; i < n_top; i++) add_card(d, all[i].id);
 done:
     fc_free(all);
     return status;
@@ -172,7 +163,7 @@ static fc_status choose_listed(fc_report_data *d, const char *list, fc_err *err)
                            "--features: feature %lld is dead: nothing makes it fire", id);
         FC_TRY(
             fc_grow(&d->card, &capacity, d->n_cards + 1, sizeof *d->card, "cards", err));
-        d->card[d->n_cards++] = id;
+        add_card(d, id);
         p = *end ? end + 1 : end;
     }
     return FC_OK;
@@ -212,7 +203,8 @@ static fc_status load_features(fc_report_data *d, fc_err *err)
                        d->run_dir);
     FC_TRY(fc_features_open(&d->db, path, err));
     d->feature = fc_features_all(d->db, &d->n_features);
-    d->n_rows = (int64_t)fc_features_run_number(d->db, "n_rows");
+    const double n_rows = fc_features_run_number(d->db, "n_rows");
+    d->n_rows = n_rows > 0 && n_rows < 9e18 ? (int64_t)n_rows : 0; /* NaN: 0 */
     FC_TRY(fc_alloc(&d->strength, d->n_features, sizeof *d->strength, "strengths", err));
     for (int64_t i = 0; i < d->n_features; i++) {
         if (d->feature[i].is_dead) continue;
@@ -258,6 +250,15 @@ static fc_status load_collected(fc_report_data *d, fc_err *err)
     return status;
 }
 
+static fc_status choose_cards(fc_report_data *d, const fc_report_config *config,
+                              fc_err *err)
+{
+    FC_TRY(fc_alloc(&d->card_of, d->n_features, sizeof *d->card_of, "cards", err));
+    for (int64_t i = 0; i < d->n_features; i++) d->card_of[i] = -1;
+    return config->features[0] ? choose_listed(d, config->features, err)
+                               : choose_top(d, config->top, err);
+}
+
 static fc_status load(fc_report_data *d, const fc_report_config *config, fc_err *err)
 {
     FC_TRY(load_features(d, err));
@@ -268,8 +269,7 @@ static fc_status load(fc_report_data *d, const fc_report_config *config, fc_err 
     fc_display_name(d->model, sizeof d->model,
                     fc_path_base(fc_features_run(d->db, "model")));
     set_date(d);
-    return config->features[0] ? choose_listed(d, config->features, err)
-                               : choose_top(d, config->top, err);
+    return choose_cards(d, config, err);
 }
 
 fc_status fc_report_load(fc_report_data *d, const fc_report_config *config,
@@ -285,6 +285,7 @@ void fc_report_unload(fc_report_data *d)
 {
     for (int m = 0; m < FC_N_METRICS; m++) fc_free(d->metric[m]);
     fc_free(d->card);
+    fc_free(d->card_of);
     fc_free(d->strength);
     fc_free(d->block_max);
     json_decref(d->collected);
