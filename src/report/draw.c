@@ -17,13 +17,14 @@ const fc_type fc_type_section = {13, 700, FC_INK, false};
 const fc_type fc_type_body = {9.2, 400, FC_INK, false};
 const fc_type fc_type_strong = {9.2, 600, FC_INK, false};
 const fc_type fc_type_small = {8, 400, FC_SECONDARY, false};
+const fc_type fc_type_token = {8.4, 400, FC_INK, false};
 const fc_type fc_type_number = {8, 400, FC_INK, true};
 const fc_type fc_type_faint = {7.2, 400, FC_FAINT, false};
 const fc_type fc_type_tick = {7.2, 400, FC_INK, false};
 const fc_type fc_type_axis = {7.6, 400, FC_SECONDARY, false};
 const fc_type fc_type_chart = {9, 600, FC_INK, false};
 
-static const double line_spacing = 1.28;
+static const double line_spacing = 1.28, corner_radius = 1.6;
 
 void fc_color(cairo_t *cr, uint32_t color, double alpha)
 {
@@ -140,6 +141,17 @@ void fc_line_cut(cairo_t *cr, double x, double baseline, double width, fc_type t
                    baseline - (double)pango_layout_get_baseline(layout) / PANGO_SCALE,
                    type.color);
     g_object_unref(layout);
+}
+
+void fc_rounded(cairo_t *cr, double x, double y, double w, double h)
+{
+    const double r = fmin(corner_radius, fmin(w, h) / 2);
+    cairo_new_sub_path(cr);
+    cairo_arc(cr, x + w - r, y + r, r, -G_PI / 2, 0);
+    cairo_arc(cr, x + w - r, y + h - r, r, 0, G_PI / 2);
+    cairo_arc(cr, x + r, y + h - r, r, G_PI / 2, G_PI);
+    cairo_arc(cr, x + r, y + r, r, G_PI, 3 * G_PI / 2);
+    cairo_close_path(cr);
 }
 
 void fc_rule(cairo_t *cr, double x, double y, double width)

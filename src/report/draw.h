@@ -18,6 +18,7 @@ typedef struct fc_type { /* a text style */
 
 extern const fc_type fc_type_title, fc_type_section, fc_type_body, fc_type_small,
     fc_type_faint, fc_type_tick, fc_type_axis, fc_type_chart, fc_type_strong,
+    fc_type_token,  /* of a list */
     fc_type_number; /* of a table */
 
 typedef enum fc_align { FC_LEFT, FC_CENTER, FC_RIGHT } fc_align;
@@ -48,6 +49,9 @@ double fc_paragraph(cairo_t *cr, double x, double y, double width, fc_type type,
 /* One line on a baseline, ended by an ellipsis where it is wider than `width`. */
 void fc_line_cut(cairo_t *cr, double x, double baseline, double width, fc_type type,
                  const char *text);
+
+/* A path around a box with round corners. */
+void fc_rounded(cairo_t *cr, double x, double y, double w, double h);
 
 /* A thin grey line from x over the width. */
 void fc_rule(cairo_t *cr, double x, double y, double width);

@@ -1,15 +1,14 @@
-/* page_cards.c - one card a feature: numbers, histogram, tokens, what makes it fire.
+/* page_cards.c - one card a feature: what it is about, numbers, tokens, what makes it fire.
  *
- *   Feature 1177                                  3rd strongest of 535
- *   ------------------------------------------------------------------
- *   maximum        Activation when it fires      Fires on
- *   mean           [histogram]                   January  ====== 41 %
- *   ...                                          ...
- *   0.834  the treaty was signed on [October] 8            Treaty of ...
+ *   Feature 1177                                  number 3 of 535 by maximum
+ *   ------------------------------------------------------------------------
+ *   months before a day number                         71 % of its activation
+ *   numbers, histogram, tokens ...                            card_overview.c
+ *   0.834  the treaty was signed on [October] 8                  Treaty of ...
  *   ...
  *
- * Every context is one line, so a card's height follows from how many there are: two full cards
- * fill a page, and none is ever cut.
+ * Every context is one line, so a card's height is known before it is drawn: two full cards fill a
+ * page, and none is ever cut. A description of more than two lines costs a context each.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -18,15 +17,24 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "report/card_overview.h"
+#include "report/described.h"
 #include "report/pages.h"
 #include "report/shaded.h"
 
-enum { MAX_STRONG = 10, MAX_WEAK = 4, MAX_TOKENS = 5 };
+enum { MAX_STRONG = 8, MAX_WEAK = 4, MAX_DESCRIPTION = 4 /* lines */ };
 
-static const double head = 31, overview = 68, label = 13, row = 15.2, gap = 24;
+static const double head = 27, label = 12, row = 14.6, gap = 22, purity_width = 120;
 static const double value_width = 30, title_width = 96;
 
-/* ---- head and overview ---- */
+typedef struct card { /* one feature's, being drawn */
+    const fc_feature *feature;
+    fc_described description; /* no layout: none */
+    double lines_height;      /* of surroundings and neighbours */
+    int64_t most_strong;      /* contexts */
+} card;
+
+/* ---- head and description ---- */
 
 static void draw_head(fc_flow *f, const fc_report_data *d, const fc_feature *feature)
 {
@@ -39,87 +47,35 @@ static void draw_head(fc_flow *f, const fc_report_data *d, const fc_feature *fea
     snprintf(text, sizeof text, "number %" PRId64 " of %s by maximum", rank, count);
     fc_text(f->cr, FC_MARGIN + fc_column, f->y + 12, FC_RIGHT, FC_BASELINE, fc_type_small,
             text);
-    fc_rule(f->cr, FC_MARGIN, f->y + 20, fc_column);
+    fc_rule(f->cr, FC_MARGIN, f->y + 19, fc_column);
 }
 
-static void draw_numbers(const fc_flow *f, double width, const fc_feature *feature)
+static double description_height(const card *c)
 {
-    static const char *const name[] = {"maximum", "mean when it fires", "share of tokens",
-                                       "tokens"};
-    char value[FC_LEN(name)][32];
-    fc_type type = fc_type_number;
-    type.weight = 600;
-    fc_format_like(value[0], feature->max, feature->max);
-    fc_format_like(value[1], feature->mean_active, feature->max);
-    fc_format_percent(value[2], feature->frequency);
-    fc_format_count(value[3], feature->n_active);
-    for (size_t i = 0; i < FC_LEN(name); i++) {
-        const double y = f->y + 8 + 14 * (double)i;
-        fc_text(f->cr, FC_MARGIN, y, FC_LEFT, FC_BASELINE, fc_type_small, name[i]);
-        fc_text(f->cr, FC_MARGIN + width, y, FC_RIGHT, FC_BASELINE, type, value[i]);
-    }
+    return c->description.layout ? fc_described_height(&c->description) + 5 : 0;
 }
 
-static fc_status draw_histogram(const fc_flow *f, fc_box box, const fc_report_data *d,
-                                const fc_feature *feature, fc_err *err)
+static void draw_description(fc_flow *f, const card *c)
 {
-    int64_t bins[FC_HISTOGRAM_BINS];
-    double edges[FC_HISTOGRAM_BINS + 1], heights[FC_HISTOGRAM_BINS], most = 1;
-    char text[32];
-    const double bottom = box.y + box.h;
-    FC_TRY(fc_features_histogram(d->db, feature->id, bins, err));
-    for (int i = 0; i < FC_HISTOGRAM_BINS; i++) {
-        edges[i] = feature->max * i / FC_HISTOGRAM_BINS;
-        heights[i] = (double)bins[i];
-        most = fmax(most, heights[i]);
-    }
-    edges[FC_HISTOGRAM_BINS] = feature->max;
-    const fc_axes a = {.box = box, .x1 = feature->max, .y1 = most};
-    fc_text(f->cr, box.x, f->y + 8, FC_LEFT, FC_BASELINE, fc_type_faint,
-            "Activation when it fires");
-    fc_chart_bars(f->cr, &a, edges, heights, FC_HISTOGRAM_BINS, FC_BLUE);
-    fc_color(f->cr, FC_AXIS, 1);
-    cairo_set_line_width(f->cr, 0.5);
-    cairo_move_to(f->cr, box.x, bottom);
-    cairo_rel_line_to(f->cr, box.w, 0);
-    cairo_stroke(f->cr);
-    fc_text(f->cr, box.x, bottom + 9, FC_LEFT, FC_BASELINE, fc_type_faint, "0");
-    fc_format_like(text, feature->max, feature->max);
-    fc_text(f->cr, box.x + box.w, bottom + 9, FC_RIGHT, FC_BASELINE, fc_type_faint, text);
-    return FC_OK;
-}
-
-static fc_status draw_tokens(const fc_flow *f, double x, double width,
-                             const fc_report_data *d, int64_t feature, fc_err *err)
-{
-    const fc_token_share *token;
-    int64_t n;
-    const double bar_x = x + 84, bar_width = width - 84 - 34;
-    FC_TRY(fc_features_tokens(d->db, feature, &token, &n, err));
-    fc_text(f->cr, x, f->y + 8, FC_LEFT, FC_BASELINE, fc_type_faint,
-            "Tokens that carry its activation");
-    for (int64_t i = 0; i < n && i < MAX_TOKENS; i++) {
-        char share[32];
-        const double y = f->y + 21 + 11 * (double)i,
-                     part = fmin(1, fmax(0, token[i].share));
-        FC_TRY(fc_token_label(f->cr, x, y, 78, token[i].bytes, token[i].n_bytes, err));
-        fc_color(f->cr, 0xfdc98b, 1);
-        cairo_rectangle(f->cr, bar_x, y - 6, fmax(0.5, bar_width * part), 6);
-        cairo_fill(f->cr);
-        fc_format_percent(share, token[i].share);
-        fc_text(f->cr, x + width, y, FC_RIGHT, FC_BASELINE, fc_type_number, share);
-    }
-    return FC_OK;
+    char text[64], purity[32];
+    if (c->description.layout == NULL) return;
+    fc_described_draw(&c->description, f->cr, FC_MARGIN, f->y + 9.2);
+    fc_format_percent(purity, c->feature->purity);
+    snprintf(text, sizeof text, "%s of its activation", purity);
+    if (isfinite(c->feature->purity))
+        fc_text(f->cr, FC_MARGIN + fc_column, f->y + 9.2, FC_RIGHT, FC_BASELINE,
+                fc_type_small, text);
+    f->y += description_height(c);
 }
 
 /* ---- contexts ---- */
 
 /* The strongest contexts and one from each weaker range; the top range is the strongest's. */
-static bool is_shown(const fc_context *context, int64_t n, int64_t i, int64_t *n_strong,
-                     int64_t *n_weak)
+static bool is_shown(const card *c, const fc_context *context, int64_t n, int64_t i,
+                     int64_t *n_strong, int64_t *n_weak)
 {
     const int64_t quantile = context[i].quantile;
-    if (quantile == 0) return ++*n_strong <= MAX_STRONG;
+    if (quantile == 0) return ++*n_strong <= c->most_strong;
     bool is_top = true, is_first = true;
     for (int64_t k = 0; k < n; k++) {
         if (context[k].quantile > quantile) is_top = false;
@@ -128,11 +84,13 @@ static bool is_shown(const fc_context *context, int64_t n, int64_t i, int64_t *n
     return is_first && !is_top && ++*n_weak <= MAX_WEAK;
 }
 
-static double card_height(const fc_context *context, int64_t n)
+static double card_height(const card *c, const fc_context *context, int64_t n)
 {
     int64_t n_strong = 0, n_weak = 0, n_rows = 0;
-    for (int64_t i = 0; i < n; i++) n_rows += is_shown(context, n, i, &n_strong, &n_weak);
-    return head + overview + (n_strong > 0 ? label : 0) + (n_weak > 0 ? label + 5 : 0) +
+    for (int64_t i = 0; i < n; i++)
+        n_rows += is_shown(c, context, n, i, &n_strong, &n_weak);
+    return head + description_height(c) + fc_card_overview_height + c->lines_height +
+           (n_strong > 0 ? label : 0) + (n_weak > 0 ? label + 4 : 0) +
            row * (double)n_rows;
 }
 
@@ -147,7 +105,7 @@ static fc_status draw_context(fc_flow *f, const fc_context *context, double max,
     fc_format_like(value, context->value, max);
     fc_text(f->cr, FC_MARGIN + value_width, baseline, FC_RIGHT, FC_BASELINE, type, value);
     FC_TRY(fc_display_context(display, context, err));
-    FC_TRY(fc_shaded_line(f->cr, FC_MARGIN + value_width + 8, baseline, width, display,
+    FC_TRY(fc_shaded_line(f->cr, FC_MARGIN + FC_CARD_INDENT, baseline, width, display,
                           max, context->peak, err));
     fc_strbuf_clear(&display->text);
     FC_TRY(fc_display_text(&display->text, context->title,
@@ -160,54 +118,81 @@ static fc_status draw_context(fc_flow *f, const fc_context *context, double max,
 
 static void draw_label(fc_flow *f, const char *text)
 {
-    fc_text(f->cr, FC_MARGIN + value_width + 8, f->y + 8, FC_LEFT, FC_BASELINE,
+    fc_text(f->cr, FC_MARGIN + FC_CARD_INDENT, f->y + 8, FC_LEFT, FC_BASELINE,
             fc_type_faint, text);
     f->y += label;
 }
 
-static fc_status draw_contexts(fc_flow *f, const fc_context *context, int64_t n,
-                               double max, fc_display *display, fc_err *err)
+static fc_status draw_contexts(fc_flow *f, const card *c, const fc_context *context,
+                               int64_t n, fc_display *display, fc_err *err)
 {
     int64_t n_strong = 0, n_weak = 0;
     for (int64_t i = 0; i < n; i++) {
         const bool is_strong = context[i].quantile == 0;
-        if (!is_shown(context, n, i, &n_strong, &n_weak)) continue;
+        if (!is_shown(c, context, n, i, &n_strong, &n_weak)) continue;
         if (is_strong && n_strong == 1) draw_label(f, "Strongest contexts");
         if (!is_strong && n_weak == 1) {
-            f->y += 5;
+            f->y += 4;
             draw_label(f, "Weaker, one from each part of its range");
         }
-        FC_TRY(draw_context(f, &context[i], max, display, err));
+        FC_TRY(draw_context(f, &context[i], c->feature->max, display, err));
     }
     return FC_OK;
 }
 
 /* ---- cards ---- */
 
-static fc_status draw_card(fc_flow *f, const fc_report_data *d, int64_t id, int *page,
+/* Everything that decides on the card's height. */
+static fc_status measure(card *c, fc_flow *f, const fc_report_data *d, fc_err *err)
+{
+    fc_described *said = &c->description;
+    said->type = fc_type_strong;
+    said->width = fc_column - purity_width;
+    said->max_lines = MAX_DESCRIPTION;
+    c->most_strong = MAX_STRONG;
+    if (c->feature->description[0]) {
+        FC_TRY(fc_described_init(said, f->cr, c->feature->description, err));
+        const int n_lines = pango_layout_get_line_count(said->layout);
+        c->most_strong -= fc_max(0, n_lines - 2);
+    }
+    return fc_card_lines(f, d, c->feature->id, true, &c->lines_height, err);
+}
+
+/* Anchor and entry of the outline: "254  film". */
+static fc_status announce(const fc_flow *f, const fc_feature *feature, fc_err *err)
+{
+    char name[96];
+    fc_strbuf title = {0};
+    fc_status status;
+    snprintf(name, sizeof name, "feature-%" PRId64, feature->id);
+    fc_pdf_anchor(f->pdf, name, f->y);
+    FC_TRY_GOTO(fc_strbuf_addf(&title, err, "%" PRId64 "  ", feature->id));
+    FC_TRY_GOTO(fc_described_plain(&title, feature->description, err));
+    fc_display_name(name, sizeof name, fc_strbuf_text(&title));
+    fc_pdf_outline(f->pdf, 1, f->y, name);
+done:
+    fc_strbuf_free(&title);
+    return status;
+}
+
+static fc_status draw_card(fc_flow *f, const fc_report_data *d, card *c, int *page,
                            fc_display *display, fc_err *err)
 {
-    char name[64];
     const fc_context *context;
     int64_t n;
-    const fc_feature *feature = &d->feature[id];
+    const int64_t id = c->feature->id;
+    FC_TRY(measure(c, f, d, err));
     FC_TRY(fc_features_contexts(d->db, id, &context, &n, err));
-    fc_flow_need(f, card_height(context, n));
+    fc_flow_need(f, card_height(c, context, n));
     *page = fc_pdf_pages(f->pdf);
-    snprintf(name, sizeof name, "feature-%" PRId64, id);
-    fc_pdf_anchor(f->pdf, name, f->y);
-    snprintf(name, sizeof name, "Feature %" PRId64, id);
-    fc_pdf_outline(f->pdf, 1, f->y, name);
-    draw_head(f, d, feature);
+    FC_TRY(announce(f, c->feature, err));
+    draw_head(f, d, c->feature);
     f->y += head;
-    draw_numbers(f, 112, feature);
-    FC_TRY(draw_histogram(f, (fc_box){FC_MARGIN + 138, f->y + 14, 140, 32}, d, feature,
-                          err));
-    FC_TRY(draw_tokens(f, FC_MARGIN + 304, fc_column - 304, d, id, err));
-    f->y += overview;
-    FC_TRY(
-        fc_features_contexts(d->db, id, &context, &n, err)); /* tokens ended the loan */
-    FC_TRY(draw_contexts(f, context, n, feature->max, display, err));
+    draw_description(f, c);
+    FC_TRY(fc_card_overview(f, d, c->feature, err));
+    FC_TRY(fc_card_lines(f, d, id, false, &c->lines_height, err));
+    FC_TRY(fc_features_contexts(d->db, id, &context, &n, err)); /* the loan had ended */
+    FC_TRY(draw_contexts(f, c, context, n, display, err));
     f->y += gap;
     return FC_OK;
 }
@@ -222,7 +207,9 @@ fc_status fc_pages_cards(fc_pdf *pdf, const fc_report_data *d, int *page_of, fc_
     fc_flow_page(&f);
     fc_pdf_outline(pdf, 0, f.y, "Features");
     for (int64_t i = 0; i < d->n_cards && status == FC_OK; i++) {
-        status = draw_card(&f, d, d->card[i], &page_of[i], &display, err);
+        card c = {.feature = &d->feature[d->card[i]]};
+        status = draw_card(&f, d, &c, &page_of[i], &display, err);
+        fc_described_free(&c.description);
         fc_progress_set(&progress, (double)i + 1);
     }
     fc_progress_end(&progress);

@@ -16,10 +16,12 @@ fc_status fc_page_summary(fc_pdf *pdf, const fc_report_data *data, const int *pa
 fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 /* Curves, sparsity, strengths. */
 void fc_pages_figures(fc_pdf *pdf, const fc_report_data *data);
+/* How near decoder rows lie, and the features that are nearest to each other. */
+fc_status fc_pages_geometry(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 /* A card for each chosen feature; page_of[i] receives the page of card i. */
 fc_status fc_pages_cards(fc_pdf *pdf, const fc_report_data *data, int *page_of,
                          fc_err *err);
-/* Feature -> page, with its main token. */
+/* By number, by description, and from tokens to features. */
 fc_status fc_pages_index(fc_pdf *pdf, const fc_report_data *data, const int *page_of,
                          fc_err *err);
 
@@ -38,5 +40,12 @@ void fc_flow_need(fc_flow *flow, double height); /* and so when less is left */
 
 /* Section heading with a hairline; moves below it. */
 void fc_flow_heading(fc_flow *flow, const char *title);
+
+/* A feature's number on a baseline, a link where the feature has a card. Returns its width. */
+double fc_flow_feature(const fc_flow *flow, const fc_report_data *data, int64_t feature,
+                       double x, double baseline);
+/* A rectangle that leads to a feature's card, if there is one. */
+void fc_flow_link(const fc_flow *flow, const fc_report_data *data, int64_t feature,
+                  fc_box box);
 
 #endif

@@ -37,6 +37,7 @@ typedef struct fc_report_data {
     int64_t n_dense; /* features that fire on more than half of the rows */
     int64_t *card; /* [n_cards] which have one: the highlights first, then by strength */
     int64_t n_cards;
+    int64_t *card_of;             /* [n_features] position in card[], -1: none */
     double *metric[FC_N_METRICS]; /* [n_points] each; NULL when there is no metrics.csv */
     int64_t n_points;
     json_t *manifest;  /* of the run; NULL when absent */
@@ -55,8 +56,5 @@ void fc_report_unload(fc_report_data *data);
 
 /* The entry of a command ("collect", "train", "study") in the manifests, or NULL. */
 const json_t *fc_report_stage(const fc_report_data *data, const char *command);
-
-/* Position of a feature in card[], or -1. */
-int64_t fc_report_card(const fc_report_data *data, int64_t feature);
 
 #endif

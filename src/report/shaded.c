@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-static const double above = 0.93, below = 0.27, radius = 1.6, narrowest = 3.6;
+static const double above = 0.93, below = 0.27, narrowest = 3.6;
 static const uint32_t steps[] = {0xffffff, 0xfeebcf, 0xfdc98b,
                                  0xfc9553, 0xe2492f, 0xa50f15};
 static const double white_text_from = 0.75;
@@ -22,17 +22,6 @@ fc_rgb fc_shade(double a, double max)
     const fc_rgb p = fc_rgb_of(steps[i]), q = fc_rgb_of(steps[i + 1]);
     const double f = at - (double)i;
     return (fc_rgb){p.r + (q.r - p.r) * f, p.g + (q.g - p.g) * f, p.b + (q.b - p.b) * f};
-}
-
-static void rounded(cairo_t *cr, double x, double y, double w, double h)
-{
-    const double r = fmin(radius, fmin(w, h) / 2);
-    cairo_new_sub_path(cr);
-    cairo_arc(cr, x + w - r, y + r, r, -G_PI / 2, 0);
-    cairo_arc(cr, x + w - r, y + h - r, r, 0, G_PI / 2);
-    cairo_arc(cr, x + r, y + h - r, r, G_PI / 2, G_PI);
-    cairo_arc(cr, x + r, y + r, r, G_PI, 3 * G_PI / 2);
-    cairo_close_path(cr);
 }
 
 /* ---- what fits ---- */
@@ -133,8 +122,8 @@ static void draw_box(cairo_t *cr, PangoLayoutLine *line, double x, double baseli
                      x1 = x + (double)range[2 * i + 1] / PANGO_SCALE;
         const double pad = fmax(0.4, (narrowest - (x1 - x0)) / 2); /* a full stop, too */
         if (x1 - x0 < 0.01) continue;
-        rounded(cr, x0 - pad, baseline - above * size, x1 - x0 + 2 * pad,
-                (above + below) * size);
+        fc_rounded(cr, x0 - pad, baseline - above * size, x1 - x0 + 2 * pad,
+                   (above + below) * size);
         cairo_set_source_rgb(cr, color.r, color.g, color.b);
         cairo_fill_preserve(cr);
         if (is_peak) {
@@ -158,12 +147,13 @@ static void draw_part(cairo_t *cr, double x, double baseline, double width,
         pango_layout_set_ellipsize(layout, PANGO_ELLIPSIZE_END);
     }
     PangoLayoutLine *line = pango_layout_get_line_readonly(layout, 0);
-    for (int64_t i = p->first; i <= p->last; i++) {
-        const fc_span *span = &d->span[i];
-        if (span->activation > 0 || span->token == peak)
-            draw_box(cr, line, x, baseline, span, p,
-                     fc_shade((double)span->activation, max), span->token == peak);
-    }
+    for (int is_peak = 0; is_peak < 2; is_peak++) /* last, so that its outline is whole */
+        for (int64_t i = p->first; i <= p->last; i++) {
+            const fc_span *span = &d->span[i];
+            if ((span->token == peak) == is_peak && (span->activation > 0 || is_peak))
+                draw_box(cr, line, x, baseline, span, p,
+                         fc_shade((double)span->activation, max), is_peak);
+        }
     fc_layout_show(cr, layout, x,
                    baseline - (double)pango_layout_get_baseline(layout) / PANGO_SCALE,
                    FC_INK);
@@ -202,9 +192,9 @@ static fc_status mark_spaces(fc_strbuf *text, const char *bytes, int64_t n_bytes
 static void draw_label(cairo_t *cr, double x, double baseline, double width,
                        const char *text, int64_t n_faint)
 {
-    PangoLayout *layout = fc_layout_new(cr, fc_type_body, text);
+    PangoLayout *layout = fc_layout_new(cr, fc_type_token, text);
     PangoAttrList *list = pango_attr_list_new();
-    PangoAttribute *faint = pango_attr_foreground_new(0xc4c4, 0xc4c4, 0xc8c8);
+    PangoAttribute *faint = pango_attr_foreground_new(0xb4b4, 0xb4b4, 0xb8b8);
     faint->start_index = 0;
     faint->end_index = (guint)n_faint;
     pango_attr_list_insert(list, faint);
