@@ -210,10 +210,24 @@ static bool is_study_current(const char *run_dir, const json_t *inputs,
     return is_current;
 }
 
+static bool has_own_concepts(const char *choice)
+{
+    return choice[0] != '\0' && strcmp(choice, "none") != 0;
+}
+
+/* "" are the built-in ones; "none" gives NULL. */
+static fc_status open_concepts(fc_concepts **concepts, const char *choice, fc_err *err)
+{
+    *concepts = NULL;
+    if (has_own_concepts(choice)) return fc_concepts_load(concepts, choice, err);
+    return choice[0] == '\0' ? fc_concepts_built_in(concepts, err) : FC_OK;
+}
+
 static fc_status study_inputs(json_t *inputs, const char *acts, const char *run_dir,
-                              fc_err *err)
+                              const char *concepts, fc_err *err)
 {
     char path[FC_PATH_MAX];
+    if (has_own_concepts(concepts)) FC_TRY(add_input(inputs, concepts, err));
     FC_TRY(fc_path_join(path, acts, "meta.json", err));
     FC_TRY(add_input(inputs, path, err));
     FC_TRY(fc_path_join(path, run_dir, "sae/sae_weights.safetensors", err));
@@ -243,6 +257,7 @@ fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
     fc_store *store = NULL;
     fc_tokenizer *tokenizer = NULL;
     fc_model *model = NULL;
+    fc_concepts *concepts = NULL;
     fc_study_result r = {0};
     char acts[FC_PATH_MAX], path[FC_PATH_MAX], db[FC_PATH_MAX];
     json_t *entry = NULL, *settings = NULL, *inputs = json_array();
@@ -253,17 +268,18 @@ fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
     FC_TRY_GOTO(find_store(acts, acts_dir, run_dir, err));
     FC_TRY_GOTO(fc_path_join(path, run_dir, "sae", err));
     FC_TRY_GOTO(fc_path_join(db, run_dir, "features.db", err));
-    FC_TRY_GOTO(study_inputs(inputs, acts, run_dir, err));
+    FC_TRY_GOTO(study_inputs(inputs, acts, run_dir, config->concepts, err));
     FC_TRY_GOTO(fc_manifest_config(&settings, fields, n_fields, config, err));
     if (is_lazy && is_study_current(run_dir, inputs, settings)) goto done;
 
+    FC_TRY_GOTO(open_concepts(&concepts, config->concepts, err));
     FC_TRY_GOTO(fc_sae_load(&sae, path, err));
     FC_TRY_GOTO(fc_store_open(&store, acts, false, false, err));
     FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
     tokenizer = try_tokenizer(fc_store_info_of(store)->model);
     model = try_model(fc_store_info_of(store));
     entry = entry_begin(cli, "study", be);
-    const fc_study_source source = {tokenizer, model};
+    const fc_study_source source = {tokenizer, model, concepts};
     FC_TRY_GOTO(fc_study(config, sae, store, &source, be, db, &r, err));
     study_result(result, &r, db);
     status = entry_end(entry, run_dir, inputs, settings, r.seconds, result->object, err);
@@ -272,7 +288,39 @@ done:
     json_decref(entry);
     json_decref(inputs);
     json_decref(settings);
+    fc_concepts_free(concepts);
     fc_model_close(model);
+    fc_tokenizer_free(tokenizer);
+    fc_store_close(store);
+    fc_sae_free(sae);
+    fc_backend_close(be);
+    return status;
+}
+
+/* ---- find ---- */
+
+fc_status fc_stage_find(const fc_cli *cli, const fc_find_config *config,
+                        const fc_concepts *concepts, const fc_find_from *from,
+                        fc_find_result *result, fc_err *err)
+{
+    fc_backend *be = NULL;
+    fc_sae *sae = NULL;
+    fc_store *store = NULL;
+    fc_tokenizer *tokenizer = NULL;
+    char acts[FC_PATH_MAX], path[FC_PATH_MAX];
+    fc_status status;
+
+    FC_TRY_GOTO(find_store(acts, from->acts, from->run, err));
+    FC_TRY_GOTO(fc_path_join(path, from->run, "sae", err));
+    FC_TRY_GOTO(fc_sae_load(&sae, path, err));
+    FC_TRY_GOTO(fc_store_open(&store, acts, false, false, err));
+    const char *model =
+        from->model[0] != '\0' ? from->model : fc_store_info_of(store)->model;
+    FC_TRY_GOTO(fc_tokenizer_load(&tokenizer, model, err));
+    FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
+    const fc_study_source source = {.tokenizer = tokenizer, .concepts = concepts};
+    FC_TRY_GOTO(fc_find(config, sae, store, &source, be, result, err));
+done:
     fc_tokenizer_free(tokenizer);
     fc_store_close(store);
     fc_sae_free(sae);

@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "report/report.h"
 #include "sae/train.h"
-#include "study/study.h"
+#include "study/concept.h"
 
 typedef struct fc_stage_result {
     json_t *object; /* the caller releases it */
@@ -31,6 +31,17 @@ fc_status fc_stage_train(const fc_cli *cli, const fc_train_config *config,
 fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
                          const char *acts_dir, const char *run_dir, bool is_lazy,
                          fc_stage_result *result, fc_err *err);
+
+typedef struct fc_find_from { /* folders */
+    const char *run;
+    const char *acts;  /* or "": the store that the run was trained on */
+    const char *model; /* whose tokenizer; or "": the one that the store names */
+} fc_find_from;
+
+/* Looks for concepts anew; records nothing. The caller deinits the result. */
+fc_status fc_stage_find(const fc_cli *cli, const fc_find_config *config,
+                        const fc_concepts *concepts, const fc_find_from *from,
+                        fc_find_result *result, fc_err *err);
 
 fc_status fc_stage_report(const fc_cli *cli, const fc_report_config *config,
                           const char *run_dir, fc_stage_result *result, fc_err *err);

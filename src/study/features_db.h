@@ -119,10 +119,13 @@ typedef struct fc_profile_line {
 fc_status fc_features_profile(fc_features_db *db, int64_t feature,
                               const fc_profile_line **lines, int64_t *n, fc_err *err);
 
-/* Concepts that were looked for (concepts.yaml), each with its best features by F1, best first. */
+/* Concepts that were looked for (concept.h), each with its best features by F1, best first. Borrowed
+ * until close. */
 typedef struct fc_concept_hit {
     int64_t feature;
-    double f1, threshold, precision, recall, auc,
+    double f1, threshold; /* the best F1 and the activation from which on it is reached;
+                             0: whenever the feature fires */
+    double precision, recall, auc,
         precision_100; /* among the feature's 100 strongest rows */
 } fc_concept_hit;
 typedef struct fc_concept_row {

@@ -14,7 +14,9 @@ enum {
     FC_MOST_SHARES = 10,
     FC_MOST_NEIGHBOURS = 8,
     FC_MOST_LOGITS = 10,
-    FC_MOST_LINES = 64
+    FC_MOST_LINES = 64,
+    FC_MOST_CONCEPT_ROWS = 64,
+    FC_MOST_CONCEPT_HITS = 16
 };
 
 typedef enum fc_query_id {
@@ -53,6 +55,8 @@ struct fc_features_db {
     int64_t *l0;          /* [n + 1] */
     fc_token_text *token; /* ids ascending */
     int64_t n_tokens;
+    fc_concept_row *concepts; /* [n_concepts], NULL until asked for */
+    int64_t n_concepts;
     double *nearest; /* [n_nearest] cosines of live features */
     int64_t n_nearest;
     fc_token_share shares[FC_MOST_SHARES];

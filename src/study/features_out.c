@@ -35,6 +35,8 @@ typedef enum insert_id {
     INTO_FEATURE_NEIGHBOUR,
     INTO_FEATURE_LOGIT,
     INTO_FEATURE_PROFILE,
+    INTO_CONCEPT,
+    INTO_CONCEPT_FEATURE,
     INTO_DOCUMENT,
     INTO_L0_HISTOGRAM,
     INTO_TOKEN,
@@ -50,6 +52,8 @@ static const char *const insert_sql[N_INSERTS] = {
     [INTO_FEATURE_NEIGHBOUR] = "INSERT INTO feature_neighbour VALUES(?,?,?,?)",
     [INTO_FEATURE_LOGIT] = "INSERT INTO feature_logit VALUES(?,?,?,?)",
     [INTO_FEATURE_PROFILE] = "INSERT INTO feature_profile VALUES(?,?,?,?,?)",
+    [INTO_CONCEPT] = "INSERT INTO concept VALUES(?,?,?,?)",
+    [INTO_CONCEPT_FEATURE] = "INSERT INTO concept_feature VALUES(?,?,?,?,?,?,?,?,?)",
     [INTO_DOCUMENT] = "INSERT INTO document VALUES(?,?,?,?,?)",
     [INTO_L0_HISTOGRAM] = "INSERT INTO l0_histogram VALUES(?,?)",
     [INTO_TOKEN] = "INSERT INTO token VALUES(?,?,?)",
@@ -251,6 +255,32 @@ fc_status fc_features_put_profile(fc_features_out *out, const fc_profile_row *ro
     bind_text(out, row->text);
     bind_real(out, row->share);
     return put(out, err);
+}
+
+fc_status fc_features_put_concept(fc_features_out *out, int64_t id,
+                                  const fc_concept_row *row, fc_err *err)
+{
+    row_begin(out, INTO_CONCEPT);
+    bind_integer(out, id);
+    bind_text(out, row->name);
+    bind_text(out, row->rule);
+    bind_integer(out, row->n_rows);
+    FC_TRY(put(out, err));
+    for (int64_t k = 0; k < row->n_hits; k++) {
+        const fc_concept_hit *hit = &row->hit[k];
+        row_begin(out, INTO_CONCEPT_FEATURE);
+        bind_integer(out, id);
+        bind_integer(out, k + 1);
+        bind_integer(out, hit->feature);
+        bind_real(out, hit->f1);
+        bind_real(out, hit->threshold);
+        bind_real(out, hit->precision);
+        bind_real(out, hit->recall);
+        bind_real(out, hit->auc);
+        bind_real(out, hit->precision_100);
+        FC_TRY(put(out, err));
+    }
+    return FC_OK;
 }
 
 fc_status fc_features_put_document(fc_features_out *out, const fc_document_row *row,

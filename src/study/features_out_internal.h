@@ -78,6 +78,10 @@ typedef struct fc_profile_row {
 fc_status fc_features_put_profile(fc_features_out *out, const fc_profile_row *row,
                                   fc_err *err);
 
+/* A concept and its features, best first. */
+fc_status fc_features_put_concept(fc_features_out *out, int64_t id,
+                                  const fc_concept_row *row, fc_err *err);
+
 typedef struct fc_document_row {
     int64_t id, line, n_tokens;
     const char *title, *source;

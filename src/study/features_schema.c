@@ -1,4 +1,4 @@
-/* features_schema.c - the tables of features.db, version 2, explained where they are defined.
+/* features_schema.c - the tables of features.db, version 3, explained where they are defined.
  *
  * SQLite keeps the text of CREATE TABLE with its comments, so `sqlite3 features.db .schema` prints
  * this file's explanations. The reader compares the text: a file of this version has exactly
@@ -89,6 +89,26 @@ const fc_features_table fc_features_tables[] = {
      "  text TEXT,\n"
      "  share REAL,                 -- of the feature's sum, estimated from a sample\n"
      "  PRIMARY KEY(feature, kind, rank)\n"
+     ") WITHOUT ROWID"},
+    {"concept", "CREATE TABLE concept(\n"
+                "  id INTEGER PRIMARY KEY,     -- in order of the file of rules\n"
+                "  name TEXT,\n"
+                "  rule TEXT,                  -- in words\n"
+                "  n_rows INTEGER              -- rows on which it holds\n"
+                ")"},
+    {"concept_feature",
+     "CREATE TABLE concept_feature(\n"
+     "  concept INTEGER,\n"
+     "  rank INTEGER,               -- 1 = largest f1\n"
+     "  feature INTEGER,\n"
+     "  f1 REAL,                    -- of: its activation is at least the threshold\n"
+     "  threshold REAL,             -- the one with the largest f1; 0: whenever it "
+     "fires\n"
+     "  precision REAL,             -- there\n"
+     "  recall REAL,                -- there\n"
+     "  auc REAL,                   -- of the activation over all rows\n"
+     "  precision_100 REAL,         -- among its 100 strongest rows\n"
+     "  PRIMARY KEY(concept, rank)\n"
      ") WITHOUT ROWID"},
     {"document", "CREATE TABLE document(\n"
                  "  id INTEGER PRIMARY KEY,\n"

@@ -8,7 +8,7 @@
 
 /* PRAGMA application_id ("FcFt") and user_version of the file. A change of any table that readers
  * depend on raises the version. */
-enum { FC_FEATURES_APPLICATION_ID = 0x46634674, FC_FEATURES_VERSION = 2 };
+enum { FC_FEATURES_APPLICATION_ID = 0x46634674, FC_FEATURES_VERSION = 3 };
 
 typedef struct fc_features_table {
     const char *name;

@@ -35,6 +35,8 @@ static const fc_field fields[] = {
         "operands of the encoder's product"),
     ROW("seed", FC_FIELD_I64, seed, 0, 9.0e15, NULL, "N",
         "draws the examples from ranges"),
+    ROW("concepts", FC_FIELD_TEXT, concepts, 0, 0, NULL, "FILE",
+        "rules of concepts to find features for; \"none\"; without: the built-in ones"),
 };
 
 void fc_study_defaults(fc_study_config *config)
@@ -73,7 +75,7 @@ static fc_status check_config(const fc_study_config *config, fc_err *err)
     return FC_OK;
 }
 
-static fc_status check_job(const fc_study_job *job, fc_err *err)
+fc_status fc_study_check(const fc_study_job *job, fc_err *err)
 {
     const fc_store_info *info = fc_store_info_of(job->store);
     const fc_sae *sae = job->sae;
@@ -99,7 +101,7 @@ static fc_status check_job(const fc_study_job *job, fc_err *err)
     return FC_OK;
 }
 
-static fc_precision precision_of(int choice, const fc_backend *be)
+fc_precision fc_study_precision(int choice, const fc_backend *be)
 {
     switch ((fc_precision_choice)choice) {
     case FC_F32_PRECISION: return FC_PRECISION_F32;
@@ -137,10 +139,11 @@ fc_status fc_study(const fc_study_config *config, const fc_sae *sae, fc_store *s
                               .store = store,
                               .tokenizer = source != NULL ? source->tokenizer : NULL,
                               .model = source != NULL ? source->model : NULL,
+                              .concepts = source != NULL ? source->concepts : NULL,
                               .be = be,
-                              .precision = precision_of(config->precision, be),
+                              .precision = fc_study_precision(config->precision, be),
                               .n_rows = fc_store_rows(store)};
-    FC_TRY(check_job(&job, err));
+    FC_TRY(fc_study_check(&job, err));
     fc_study_pass pass;
     FC_TRY(fc_study_pass_run(&pass, &job, err));
     const fc_study_result found = result_of(&job, &pass, fc_clock_s() - begin_s);

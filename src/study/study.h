@@ -19,6 +19,7 @@ typedef struct fc_study_config {
     double dead_threshold;
     int precision; /* fc_precision_choice */
     int64_t seed;
+    char concepts[FC_FIELD_TEXT_MAX]; /* file of rules; "": the built-in ones; "none" */
 } fc_study_config;
 
 void fc_study_defaults(fc_study_config *config);
@@ -31,11 +32,15 @@ typedef struct fc_study_result {
     double seconds, rows_per_s;
 } fc_study_result;
 
-/* What is known of the model that made the activations; each may be NULL. */
+typedef struct fc_concepts fc_concepts; /* concept.h */
+
+/* What is known of the model that made the activations, and what to look for; each may be NULL. */
 typedef struct fc_study_source {
     const fc_tokenizer
         *tokenizer; /* pieces of tokens; without: ids, and no descriptions in words */
     const fc_model *model; /* its unembedding; without: no logits */
+    const fc_concepts
+        *concepts; /* rules for which the best features are found; needs a tokenizer */
 } fc_study_source;
 
 /* Writes features.db at db_path (beside, then renamed). source may be NULL: nothing is known. */

@@ -40,6 +40,7 @@ typedef struct workspace {
     int64_t first, n; /* rows of the store in this block */
     fc_block window;  /* of which it is the end */
     fc_hit_log log;
+    uint64_t *set;  /* [FC_STUDY_WINDOW] concepts of the window's rows; NULL without */
     uint8_t *fault; /* [n_max] row_fault */
     float *x, *y;   /* [n_max, d] */
     fc_codes *codes;
@@ -91,6 +92,7 @@ static void read_rows(int64_t begin, int64_t end, int worker, void *ctx)
         w->window.doc[at] = row.doc_id;
         w->window.draw[at] = (uint32_t)fc_rng_u64((uint64_t)job->config->seed,
                                                   FC_RNG_EXAMPLES, (uint64_t)id);
+        if (w->set != NULL) w->set[at] = fc_concept_match(&w->pass->search.matcher, id);
         w->fault[t] = (uint8_t)fault_of(job, w->x + t * d, row);
     }
 }
@@ -146,6 +148,9 @@ static void count_hits(const fc_hits *hits, void *ctx)
     const counting *c = ctx;
     const fc_block *window = &c->w->window;
     fc_study_pass *pass = c->w->pass;
+    if (c->w->set != NULL)
+        fc_concept_stats_add(&pass->search.stats, hits, window, c->w->set);
+    if (c->w->job->is_find) return;
     fc_strongest_add(&pass->strongest, hits, window);
     fc_spectrum_add(&pass->spectrum, hits, window);
     fc_token_mass_add(&pass->tokens, hits, window, c->worker);
@@ -235,13 +240,17 @@ static fc_status run_block(workspace *w, fc_err *err)
     const int64_t at = w->first - w->window.first;
     fc_par_for(w->n, ROW_GRAIN, read_rows, w);
     FC_TRY(check_rows(w, err));
-    FC_TRY(note_documents(w, err));
-    FC_TRY(fc_token_mass_rank(&w->pass->tokens, w->window.token + at, w->n,
-                              w->window.rank + at, err));
+    if (w->set != NULL) fc_concept_stats_rows(&w->pass->search.stats, w->set + at, w->n);
+    if (!job->is_find) {
+        FC_TRY(note_documents(w, err));
+        FC_TRY(fc_token_mass_rank(&w->pass->tokens, w->window.token + at, w->n,
+                                  w->window.rank + at, err));
+    }
     fc_codes_encode(w->codes, job->sae, job->be, w->x, w->n);
     memset(w->l0, 0, (size_t)(w->n_workers * w->n_max) * sizeof *w->l0);
     fc_par_for(job->sae->d_sae, FEATURE_GRAIN, log_features, w);
     FC_TRY(check_finite(w, err));
+    if (job->is_find) return FC_OK;
     fc_codes_decode(w->codes, job->be, w->w_dec, w->y);
     count_l0(w);
     fc_reconstruction_add(&w->pass->reconstruction, w->x, w->y, job->sae->b_dec, w->n);
@@ -316,6 +325,9 @@ static fc_status workspace_init(workspace *w, const fc_study_job *job,
     size_t row_bytes;
     FC_TRY(fc_bytes(job->sae->d_in, sizeof *w->x, &row_bytes, err));
     FC_TRY(window_init(&w->window, err));
+    if (pass->search.is_on)
+        FC_TRY(
+            fc_alloc(&w->set, FC_STUDY_WINDOW, sizeof *w->set, "concepts of rows", err));
     FC_TRY(fc_hit_log_init(&w->log, job->sae->d_sae, err));
     FC_TRY(fc_alloc(&w->fault, n, sizeof *w->fault, "row checks", err));
     FC_TRY(fc_alloc(&w->x, n, row_bytes, "activations", err));
@@ -334,6 +346,7 @@ static void workspace_deinit(workspace *w)
     fc_free(w->window.draw);
     fc_free(w->window.rank);
     fc_hit_log_deinit(&w->log);
+    fc_free(w->set);
     fc_free(w->fault);
     fc_free(w->x);
     fc_free(w->y);
@@ -351,6 +364,9 @@ static fc_status pass_init(fc_study_pass *pass, const fc_study_job *job, fc_err 
     const int64_t per_cell = config->quantiles > 0 ? config->per_quantile : 0;
     FC_TRY(fc_alloc(&pass->feature, n, sizeof *pass->feature, "feature sums", err));
     FC_TRY(fc_alloc(&pass->l0, n + 1, sizeof *pass->l0, "L0 histogram", err));
+    FC_TRY(fc_concept_search_init(&pass->search, job->concepts, job->tokenizer,
+                                  job->store, n, err));
+    if (job->is_find) return FC_OK;
     FC_TRY(fc_strongest_init(&pass->strongest, n, config->contexts, config->per_document,
                              err));
     FC_TRY(fc_spectrum_init(&pass->spectrum, n, per_cell, (uint64_t)config->seed, err));
@@ -370,6 +386,7 @@ void fc_study_pass_deinit(fc_study_pass *pass)
     fc_token_mass_deinit(&pass->tokens);
     fc_hit_sample_deinit(&pass->sample);
     fc_reconstruction_deinit(&pass->reconstruction);
+    fc_concept_search_deinit(&pass->search);
     *pass = (fc_study_pass){0};
 }
 

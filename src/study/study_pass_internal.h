@@ -4,13 +4,15 @@
  *                                                -> rows: L0, reconstruction
  *
  * Blocks of 1,024 rows, all features at once. Memory: 28 KB for each feature at the usual
- * settings, 12 KB for a block, and 20 KB for each dimension, whatever the store holds.
+ * settings, 12 KB for a block, and 20 KB for each dimension, whatever the store holds; with concepts
+ * 1.4 KB and 256 bytes for each concept more for each feature.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_STUDY_STUDY_PASS_INTERNAL_H
 #define FC_STUDY_STUDY_PASS_INTERNAL_H
 
 #include "sae/codes.h"
+#include "study/concept_find_internal.h"
 #include "study/hit_sample_internal.h"
 #include "study/reconstruction_internal.h"
 #include "study/spectrum_internal.h"
@@ -28,6 +30,8 @@ typedef struct fc_study_job {
     fc_store *store;
     const fc_tokenizer *tokenizer; /* or NULL */
     const fc_model *model;         /* or NULL */
+    const fc_concepts *concepts;   /* or NULL */
+    bool is_find;                  /* nothing but sums and concepts is wanted */
     fc_backend *be;
     fc_precision precision;
     int64_t n_rows;
@@ -47,9 +51,14 @@ typedef struct fc_study_pass {
     fc_hit_sample sample;
     int64_t *l0; /* [d_sae + 1] rows with so many active features */
     fc_reconstruction reconstruction;
-    int32_t *doc; /* [n_docs] documents, each time one begins */
+    fc_concept_search search; /* off without concepts or tokenizer */
+    int32_t *doc;             /* [n_docs] documents, each time one begins */
     int64_t n_docs, doc_capacity;
 } fc_study_pass;
+
+/* Whether SAE and store fit; the precision that a choice comes to (fc_precision_choice). */
+fc_status fc_study_check(const fc_study_job *job, fc_err *err);
+fc_precision fc_study_precision(int choice, const fc_backend *be);
 
 /* Runs over all rows. FC_FORMAT names a row that is not finite, a token out of range;
  * FC_CANCELLED after Ctrl-C. On failure *pass is {0}. */

@@ -14,6 +14,7 @@
 #include "base/cancel.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "study/concept_write_internal.h"
 #include "study/features_out_internal.h"
 #include "study/meaning_write_internal.h"
 #include "study/study_examples_internal.h"
@@ -287,6 +288,7 @@ static fc_status write_tables(writer *w, fc_err *err)
     FC_TRY(write_texts(w, err));
     FC_TRY(write_numbers(w, err));
     FC_TRY(write_features(w, err));
+    FC_TRY(fc_concept_search_write(&w->pass->search, w->out, err));
     FC_TRY(write_documents(w, err));
     FC_TRY(write_l0(w, err));
     FC_TRY(write_tokens(w, err));

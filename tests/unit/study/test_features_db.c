@@ -77,6 +77,16 @@ static fc_status put_meaning(fc_features_out *out, fc_err *err)
                                    err);
 }
 
+static fc_status put_concepts(fc_features_out *out, fc_err *err)
+{
+    const fc_concept_hit hits[] = {{1, 0.75, 0.5, 0.875, 0.625, 0.9375, 0.25},
+                                   {2, 0.5, 0.0, 0.25, 1.0, 0.5, 0.0}};
+    const fc_concept_row months = {"months", "a month", 17, hits, 2},
+                         none = {"none", "", 0, NULL, 0};
+    FC_TRY(fc_features_put_concept(out, 0, &months, err));
+    return fc_features_put_concept(out, 1, &none, err);
+}
+
 static fc_status put_rows(fc_features_out *out, fc_err *err)
 {
     int64_t hist[FC_HISTOGRAM_BINS];
@@ -107,6 +117,7 @@ static fc_status put_rows(fc_features_out *out, fc_err *err)
         out, &(fc_share_row){.feature = 1, .rank = 2, .token = 8, .n = 1, .share = 0.25},
         err));
     FC_TRY(put_meaning(out, err));
+    FC_TRY(put_concepts(out, err));
     FC_TRY(fc_features_put_document(
         out,
         &(fc_document_row){
@@ -222,6 +233,9 @@ static fc_status read_db(void *ctx, fc_err *err)
         FC_TRY_GOTO(fc_features_tokens(db, i, &tokens, &n, err));
         FC_TRY_GOTO(read_meaning(db, i, err));
     }
+    const fc_concept_row *concepts;
+    int64_t n_concepts;
+    FC_TRY_GOTO(fc_features_concepts(db, &concepts, &n_concepts, err));
 done:
     fc_features_close(db);
     return status;
@@ -335,6 +349,33 @@ static void the_same_rows_give_the_same_bytes(void **state)
     assert_int_equal(unlink(other), 0);
 }
 
+static void concepts_are_read_back(void **state)
+{
+    (void)state;
+    fc_err err;
+    fc_features_db *db;
+    const fc_concept_row *c, *again;
+    int64_t n;
+    fc_assert_ok(write_db(NULL, &err), &err);
+    fc_assert_ok(fc_features_open(&db, path, &err), &err);
+    fc_assert_ok(fc_features_concepts(db, &c, &n, &err), &err);
+    assert_int_equal(n, 2);
+    assert_string_equal(c[0].name, "months");
+    assert_string_equal(c[0].rule, "a month");
+    assert_int_equal(c[0].n_rows, 17);
+    assert_int_equal(c[0].n_hits, 2);
+    const fc_concept_hit *hit = c[0].hit;
+    assert_int_equal(hit[0].feature, 1);
+    assert_true(hit[0].f1 == 0.75 && hit[0].threshold == 0.5);
+    assert_true(hit[0].precision == 0.875 && hit[0].recall == 0.625);
+    assert_true(hit[0].auc == 0.9375 && hit[0].precision_100 == 0.25);
+    assert_int_equal(hit[1].feature, 2);
+    assert_int_equal(c[1].n_hits, 0);
+    fc_assert_ok(fc_features_concepts(db, &again, &n, &err), &err);
+    assert_ptr_equal(again, c);
+    fc_features_close(db);
+}
+
 /* --- what is not ours ------------------------------------------------------------------- */
 
 static void other_files_are_refused(void **state)
@@ -377,6 +418,8 @@ static void changed_tables_are_refused(void **state)
          "histogram of feature 1 has 1 bytes"},
         {"UPDATE feature_neighbour SET neighbour = 3", "neighbour 3"},
         {"UPDATE feature_neighbour SET neighbour = -1", "neighbour -1"},
+        {"UPDATE concept_feature SET feature = 3", "concept has the feature 3"},
+        {"UPDATE concept_feature SET feature = -1", "concept has the feature -1"},
         {"UPDATE context SET n = 2", "n = 2"},
         {"UPDATE context SET n = -1", "n = -1"},
         {"UPDATE context SET peak = 3", "peak = 3"},
@@ -558,6 +601,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_written_is_read, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(concepts_are_read_back, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(sqlite3_opens_it_read_only, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(the_same_rows_give_the_same_bytes, make_dir,
                                         remove_dir),

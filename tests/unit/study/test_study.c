@@ -730,7 +730,7 @@ static void the_table_describes_every_option(void **state)
     fc_study_config config, copy;
     const fc_field *fields = fc_study_fields(&n);
     fc_study_defaults(&config);
-    assert_int_equal(n, 8);
+    assert_int_equal(n, 9);
     for (int64_t i = 0; i < n; i++) {
         fc_strbuf text = {0};
         copy = config;
