@@ -330,6 +330,54 @@ static fc_status add_features(fc_strbuf *out, const fc_report_data *d,
     return fc_strbuf_add(out, "}", 1, err);
 }
 
+/* ---- concepts ---- */
+
+static fc_status add_hit(fc_strbuf *out, const fc_concept_hit *hit, fc_err *err)
+{
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = {{"f1", hit->f1},
+                   {"threshold", hit->threshold},
+                   {"precision", hit->precision},
+                   {"recall", hit->recall},
+                   {"auc", hit->auc},
+                   {"precision_100", hit->precision_100}};
+    FC_TRY(fc_strbuf_addf(out, err, "{\"feature\":%" PRId64, hit->feature));
+    for (size_t i = 0; i < FC_LEN(numbers); i++) {
+        FC_TRY(fc_strbuf_addf(out, err, ",\"%s\":", numbers[i].key));
+        FC_TRY(add_number(out, numbers[i].value, err));
+    }
+    return fc_strbuf_add(out, "}", 1, err);
+}
+
+static fc_status add_concept(fc_strbuf *out, const fc_concept_row *concept, fc_err *err)
+{
+    FC_TRY(fc_strbuf_addf(out, err, "{\"name\":"));
+    FC_TRY(add_text(out, concept->name, err));
+    FC_TRY(fc_strbuf_addf(out, err, ",\"rule\":"));
+    FC_TRY(add_text(out, concept->rule, err));
+    FC_TRY(fc_strbuf_addf(out, err, ",\"rows\":%" PRId64 ",\"hits\":[", concept->n_rows));
+    for (int64_t i = 0; i < concept->n_hits; i++) {
+        FC_TRY(add_comma(out, i, err));
+        FC_TRY(add_hit(out, &concept->hit[i], err));
+    }
+    return fc_strbuf_add(out, "]}", 2, err);
+}
+
+static fc_status add_concepts(fc_strbuf *out, const fc_report_data *d, fc_err *err)
+{
+    const fc_concept_row *concept;
+    int64_t n;
+    FC_TRY(fc_features_concepts(d->db, &concept, &n, err));
+    FC_TRY(fc_strbuf_addf(out, err, ",\n\"concepts\":["));
+    for (int64_t i = 0; i < n; i++) {
+        FC_TRY(add_comma(out, i, err));
+        FC_TRY(add_concept(out, &concept[i], err));
+    }
+    return fc_strbuf_add(out, "]", 1, err);
+}
+
 /* ---- the whole ---- */
 
 fc_status fc_html_run(fc_strbuf *out, const fc_report_data *d, const fc_html_cards *cards,
@@ -343,6 +391,7 @@ fc_status fc_html_run(fc_strbuf *out, const fc_report_data *d, const fc_html_car
     FC_TRY(add_curves(out, d, err));
     FC_TRY(add_l0(out, d, err));
     FC_TRY(add_features(out, d, cards, err));
+    FC_TRY(add_concepts(out, d, err));
     FC_TRY(fc_strbuf_addf(
         out, err, ",\n\"cards_a_block\":%d,\"kept\":[%" PRId64 ",%" PRId64 "]",
         FC_CARDS_A_BLOCK, fc_min(cards->n_strong, 1000), fc_min(cards->n_weak, 1000)));

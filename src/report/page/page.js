@@ -673,7 +673,7 @@ function showConcepts(run) {
     return el('tr', {}, el('th', {scope: 'row'}, el('bdi', {}, name), el('small', {}, rule)), el('td', {class: 'number'}, count(rows)),
       el('td', {}, best ? [el('a', {href: featureLink(best.feature)}, `#${best.feature}`), el('small', {}, run.table.description[best.feature]?.replaceAll('`', ''))] : DASH),
       ['f1', 'precision', 'recall', 'threshold', 'auc', 'precision_100'].map((key) =>
-        el('td', {class: 'number'}, best ? (key === 'threshold' ? value(best[key]) : fixed(best[key])) : DASH)),
+        el('td', {class: 'number'}, best ? (key !== 'threshold' ? fixed(best[key]) : best[key] > 0 ? value(best[key]) : 'on') : DASH)),
       el('td', {}, others.slice(0, 4).map((hit, i) => [i > 0 ? ' ' : '', el('a', {href: featureLink(hit.feature), 'data-tip': `F1 ${fixed(hit.f1)}`}, `#${hit.feature}`)])));
   };
   $('view-concepts').replaceChildren(el('h1', {}, 'Concepts'),

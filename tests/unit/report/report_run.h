@@ -120,6 +120,10 @@ static fc_status put_rows(fc_features_out *out, const spec *s, fc_err *err)
     FC_TRY(fc_features_put_document(out, &document, err));
     FC_TRY(fc_features_put_l0(out, 0, 10, err));
     FC_TRY(fc_features_put_l0(out, 1, 20, err));
+    const fc_concept_hit hits[] = {{1, 0.75, 0.5, 0.8, 0.7, 0.9, 1},
+                                   {0, 0.25, 0, 0.2, 0.3, 0.6, 0.1}};
+    const fc_concept_row concept = {"months", "tokens: January", 42, hits, FC_LEN(hits)};
+    if (s->n_live > 1) FC_TRY(fc_features_put_concept(out, 1, &concept, err));
     for (int64_t t = 0; t < s->n_tokens; t++) {
         const text *token = &s->token[t];
         FC_TRY(fc_features_put_token(
