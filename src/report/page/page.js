@@ -670,7 +670,7 @@ function showConcepts(run) {
   const head = ['Concept', 'Tokens', 'Best feature', 'F1', 'Precision', 'Recall', 'Above', 'AUC', 'Of 100 strongest', 'Next best'];
   const line = ({name, rule, rows, hits}) => {
     const [best, ...others] = hits;
-    return el('tr', {}, el('th', {scope: 'row'}, el('bdi', {}, name), el('small', {}, rule)), el('td', {class: 'number'}, count(rows)),
+    return el('tr', {}, el('th', {scope: 'row'}, el('bdi', {}, name), el('small', {dir: 'auto'}, described(rule))), el('td', {class: 'number'}, count(rows)),
       el('td', {}, best ? [el('a', {href: featureLink(best.feature)}, `#${best.feature}`), el('small', {}, run.table.description[best.feature]?.replaceAll('`', ''))] : DASH),
       ['f1', 'precision', 'recall', 'threshold', 'auc', 'precision_100'].map((key) =>
         el('td', {class: 'number'}, best ? (key !== 'threshold' ? fixed(best[key]) : best[key] > 0 ? value(best[key]) : 'on') : DASH)),
