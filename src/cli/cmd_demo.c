@@ -33,7 +33,9 @@ static fc_status print_highlights(const fc_pipeline *p, const fc_cli *cli, fc_er
     const fc_status status = fc_highlights(db, highlight, N, &n, err);
     fc_features_close(db);
     if (status != FC_OK || cli->common.is_quiet || cli->common.is_json) return status;
-    printf("\nThe report is %s/report.pdf. Worth a look in it:\n", p->out);
+    printf("\nTo read: %s/report.pdf. To explore: %s/report.html, in a browser. Worth a "
+           "look:\n",
+           p->out, p->out);
     for (int64_t i = 0; i < n; i++)
         printf("  feature %-6lld %s\n", (long long)highlight[i].feature,
                highlight[i].text);
@@ -64,7 +66,8 @@ const fc_command fc_cmd_demo = {
     .usage = "facet demo [options]",
     .text = "Collects the activations of a small Gemma 3 model on Wikipedia articles, "
             "trains an SAE with the recipe\n"
-            "'seed', studies its features and writes runs/demo/report.pdf. Any option of "
+            "'seed', studies its features and writes runs/demo/report.pdf and "
+            "report.html. Any option of "
             "'facet run' may be given.\n",
     .run = run,
 };
