@@ -13,7 +13,7 @@
  *   piece, piece-1, piece+2    the text of the token, of one before, of one after: " of" with its space
  *   class, class-1, ..         kinds of a piece by its text alone: digit, capitalised, month, ..
  *   text, text-1, ..           POSIX extended regular expression in the text of the token
- *   text-before, text-after    the same in up to 24 tokens before or after it ("$", "^": next to it)
+ *   text-before, text-after    the same in up to 16 tokens before or after it ("$", "^": next to it)
  *   context                    the same in those before it, "«", the token, "»" and those after it
  *   is                         kinds of the token as a whole word: not of a piece of a longer one
  *   before, after              kinds of the word beside the word (number, sign) it is a part of

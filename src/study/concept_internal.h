@@ -10,7 +10,7 @@
 #include "study/token_facts_internal.h"
 
 /* Tokens to either side that a condition may name or count, and that make up the text round it. */
-enum { FC_CONCEPT_REACH = 8, FC_CONCEPT_TEXT_TOKENS = 24, FC_CONCEPT_DIGITS = 32 };
+enum { FC_CONCEPT_REACH = 8, FC_CONCEPT_TEXT_TOKENS = 16, FC_CONCEPT_DIGITS = 32 };
 enum { FC_CONCEPT_OFFSETS = 2 * FC_CONCEPT_REACH + 1, FC_CONCEPT_DOCUMENT = 4096 };
 
 /* Cheap ones first: in this order they are tried. The first three depend on one token alone. */

@@ -145,6 +145,7 @@ typedef struct view {
 static int64_t token_at(const view *v, int64_t offset)
 {
     const int64_t n_vocab = v->m->n_vocab, row = v->row + offset;
+    if (offset == 0) return v->own.token_id;
     if (row < 0 || row >= fc_store_rows(v->m->store)) return n_vocab;
     const fc_row there = fc_store_row(v->m->store, row);
     if (there.token_id < 0 || there.token_id >= n_vocab) return n_vocab;

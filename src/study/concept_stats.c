@@ -19,7 +19,7 @@
 
 #include "base/alloc.h"
 
-enum { MANTISSA_SHIFT = 20, RING = FC_CONCEPT_BINS - 1 };
+enum { MANTISSA_SHIFT = 20, RING = FC_CONCEPT_BINS - 1, BATCH = 512 };
 
 /* --- counting --------------------------------------------------------------------------- */
 
@@ -110,6 +110,40 @@ static void slide(fc_concept_stats *s, int64_t feature, uint32_t top)
     s->top[feature] = top;
 }
 
+/* Counts up to BATCH hits: into four tables in turn, since hits of one feature often meet in one bin
+ * and would wait for each other there; those on rows of concepts, few, are noted for later. */
+static void count_batch(fc_concept_stats *s, const fc_hits *hits, int64_t first,
+                        int64_t n, const uint64_t *set)
+{
+    uint32_t table[4][FC_CONCEPT_BINS] = {{0}};
+    uint32_t bin[BATCH];
+    int32_t noted[BATCH];
+    int64_t n_noted = 0;
+    const uint32_t lowest = lowest_of(s->top[hits->feature]);
+    for (int64_t j = 0; j < n; j++) {
+        const uint32_t of_value = bin_of(hits->value[first + j]);
+        bin[j] = (of_value < lowest ? lowest : of_value) & RING;
+    }
+    for (int64_t j = 0; j < n; j++) {
+        table[j & 3][bin[j]]++;
+        noted[n_noted] = (int32_t)j;
+        n_noted += set[hits->at[first + j]] != 0;
+    }
+    uint32_t *own = counts_of(s, hits->feature, 0);
+    uint32_t *all = counts_of(s, hits->feature, s->n_concepts);
+    for (int64_t k = 0; k < FC_CONCEPT_BINS; k++)
+        all[k] += table[0][k] + table[1][k] + table[2][k] + table[3][k];
+    for (int64_t i = 0; i < n_noted; i++) { /* not yet in the cache, mostly */
+        const int64_t first_concept = __builtin_ctzll(set[hits->at[first + noted[i]]]);
+        __builtin_prefetch(own + first_concept * FC_CONCEPT_BINS + bin[noted[i]], 1);
+    }
+    for (int64_t i = 0; i < n_noted; i++) {
+        const int64_t j = noted[i];
+        for (uint64_t rest = set[hits->at[first + j]]; rest != 0; rest &= rest - 1)
+            own[__builtin_ctzll(rest) * FC_CONCEPT_BINS + (int64_t)bin[j]]++;
+    }
+}
+
 void fc_concept_stats_add(fc_concept_stats *stats, const fc_hits *hits,
                           const fc_block *block, const uint64_t *set)
 {
@@ -118,16 +152,8 @@ void fc_concept_stats_add(fc_concept_stats *stats, const fc_hits *hits,
     fc_strongest_add(&stats->strongest, hits, block);
     if (hits->max > stats->max[i]) stats->max[i] = hits->max;
     if (top > stats->top[i]) slide(stats, i, top);
-    const uint32_t lowest = lowest_of(stats->top[i]);
-    uint32_t *own = counts_of(stats, i, 0);
-    uint32_t *all = own + stats->n_concepts * FC_CONCEPT_BINS;
-    for (int64_t j = 0; j < hits->n; j++) {
-        const uint32_t bin = bin_of(hits->value[j]);
-        const uint32_t at = (bin < lowest ? lowest : bin) & RING;
-        all[at]++;
-        for (uint64_t rest = set[hits->at[j]]; rest != 0; rest &= rest - 1)
-            own[__builtin_ctzll(rest) * FC_CONCEPT_BINS + (int64_t)at]++;
-    }
+    for (int64_t first = 0; first < hits->n; first += BATCH)
+        count_batch(stats, hits, first, fc_min(BATCH, hits->n - first), set);
 }
 
 /* --- scores ----------------------------------------------------------------------------- */
