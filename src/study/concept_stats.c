@@ -170,17 +170,17 @@ static void curve_of(const fc_concept_stats *s, int64_t feature, int64_t concept
 {
     const uint32_t *own = counts_of(s, feature, concept),
                    *all = counts_of(s, feature, s->n_concepts);
-    const uint32_t top = s->top[feature], lowest = lowest_of(top);
+    const uint32_t top = s->top[feature];
     int64_t n_own = 0, n_all = 0;
-    c->n = 0;
-    for (uint32_t bin = top + 1; bin-- > lowest;) {
+    c->n = (int)fc_min(FC_CONCEPT_BINS, (int64_t)top + 1);
+    for (int k = 0; k < c->n; k++) {
+        const uint32_t bin = top - (uint32_t)k;
         n_own += own[bin & RING];
         n_all += all[bin & RING];
-        c->positive[c->n] = n_own;
-        c->all[c->n] = n_all;
-        c->threshold[c->n++] = (double)border_of(bin);
+        c->positive[k] = n_own;
+        c->all[k] = n_all;
+        c->threshold[k] = k < c->n - 1 ? (double)border_of(bin) : 0.0;
     }
-    c->threshold[c->n - 1] = 0.0;
 }
 
 static double auc_of(const curve *c, int64_t n_positive, int64_t n_rows)

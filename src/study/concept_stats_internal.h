@@ -5,8 +5,8 @@
  * the bin of the largest activation; what is smaller is in the lowest bin. From these follow, for each
  * border of a bin as threshold, precision, recall and F1, and the AUC.
  *
- * Memory: (n_concepts + 1) * 256 bytes and 1.2 KB for each feature: 94 MB for 40 concepts and 9,216
- * features, 156 MB for 64 concepts.
+ * Memory: (n_concepts + 1) * 256 bytes and 1.2 KB for each feature: 108 MB for 40 concepts and 9,216
+ * features, 164 MB for 64 concepts.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_STUDY_CONCEPT_STATS_INTERNAL_H
