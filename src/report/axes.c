@@ -46,26 +46,26 @@ void fc_nice_range(double *low, double *high, bool is_log)
     *high = ceil(*high / step - 1e-9) * step;
 }
 
-static void power_text(char out[96], int e)
+/* m times 10^e, m = 1 to 9. */
+static void power_text(char out[96], int m, int e)
 {
+    char times[24] = "";
+    if (m > 1) snprintf(times, sizeof times, "%d\u2009\u00b7\u2009", m);
     if (e >= -2 && e <= 3)
-        snprintf(out, 96, "%g", pow(10, e));
+        snprintf(out, 96, "%g", m * pow(10, e));
     else
         snprintf(out, 96,
-                 "10<span font_scale=\"superscript\" "
+                 "%s10<span font_scale=\"superscript\" "
                  "baseline_shift=\"superscript\">%s%d</span>",
-                 e < 0 ? "\u2212" : "", abs(e));
+                 times, e < 0 ? "\u2212" : "", abs(e));
 }
 
 void fc_tick_text(char out[96], double v, double step, bool is_log)
 {
     const double size = fabs(v);
     if (is_log) {
-        const int e = (int)lround(log10(size));
-        if (fabs(size / pow(10, e) - 1) < 1e-6)
-            power_text(out, e);
-        else
-            snprintf(out, 96, "%g", v);
+        const int e = (int)floor(log10(size) + 1e-9);
+        power_text(out, (int)lround(size / pow(10, e)), e);
         return;
     }
     const char *sign = v < 0 && size > step * 1e-6 ? "\u2212" : "";

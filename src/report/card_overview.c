@@ -97,8 +97,8 @@ static fc_status draw_tokens(const fc_flow *f, double x, double width,
         fc_color(f->cr, 0xfeebcf, 1);
         cairo_rectangle(f->cr, x - 2, y - 7.4, (width + 4) * part, 9.6);
         cairo_fill(f->cr);
-        FC_TRY(fc_token_label(f->cr, x, y, width - 34, token[i].bytes, token[i].n_bytes,
-                              err));
+        FC_TRY(fc_token_label(f->cr, x, y, width - 34, token[i].token_id, token[i].bytes,
+                              token[i].n_bytes, err));
         fc_format_percent(share, token[i].share);
         fc_text(f->cr, x + width, y, FC_RIGHT, FC_BASELINE, fc_type_number, share);
     }
@@ -123,8 +123,8 @@ static fc_status draw_scores(const fc_flow *f, const scores *s, fc_err *err)
         const double y = baseline_of(f, i);
         fc_format_like(score, s->token[i].score, 10 * s->scale); /* two digits */
         snprintf(text, sizeof text, "%s%s", s->token[i].score > 0 ? "+" : "", score);
-        FC_TRY(fc_token_label(f->cr, s->x, y, s->width - 24, s->token[i].bytes,
-                              s->token[i].n_bytes, err));
+        FC_TRY(fc_token_label(f->cr, s->x, y, s->width - 24, s->token[i].token_id,
+                              s->token[i].bytes, s->token[i].n_bytes, err));
         fc_text(f->cr, s->x + s->width, y, FC_RIGHT, FC_BASELINE, type, text);
     }
     return FC_OK;

@@ -26,6 +26,13 @@ fc_status fc_figure_features_csv(fc_strbuf *out, const fc_report_data *d, fc_err
 
 /* ---- histograms ---- */
 
+void fc_bins_linear(fc_bins *h, double low, double high)
+{
+    *h = (fc_bins){0};
+    for (int i = 0; i <= FC_FIGURE_BINS; i++)
+        h->edge[i] = low + (high - low) * i / FC_FIGURE_BINS;
+}
+
 void fc_bins_log(fc_bins *h, double low, double high)
 {
     *h = (fc_bins){0};
@@ -67,7 +74,7 @@ const fc_figure *const *fc_figures(int *n)
     static const fc_figure *const all[] = {
         &fc_fig_loss,          &fc_fig_sparsity_curves,    &fc_fig_l0,
         &fc_fig_frequency,     &fc_fig_frequency_strength, &fc_fig_strength_map,
-        &fc_fig_strength_bars, &fc_fig_strengths};
+        &fc_fig_strength_bars, &fc_fig_strengths,          &fc_fig_nearest};
     *n = (int)FC_LEN(all);
     return all;
 }

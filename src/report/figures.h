@@ -19,7 +19,7 @@ typedef struct fc_figure {
 
 extern const fc_figure fc_fig_loss, fc_fig_sparsity_curves, fc_fig_l0, fc_fig_frequency,
     fc_fig_frequency_strength, fc_fig_strength_map, fc_fig_strength_bars,
-    fc_fig_strengths;
+    fc_fig_strengths, fc_fig_nearest;
 
 /* Shared by the figures' files. */
 bool fc_figure_has_live(const fc_report_data *data);
@@ -29,7 +29,8 @@ enum { FC_FIGURE_BINS = 60 };
 typedef struct fc_bins {
     double edge[FC_FIGURE_BINS + 1], count[FC_FIGURE_BINS], max;
 } fc_bins;
-void fc_bins_log(fc_bins *h, double low, double high); /* edges evenly spaced in log */
+void fc_bins_linear(fc_bins *h, double low, double high); /* edges evenly spaced */
+void fc_bins_log(fc_bins *h, double low, double high);    /* and so in the logarithm */
 void fc_bins_add(fc_bins *h, double v, double weight);
 /* The axes of a histogram drawn into box, for marks and notes. */
 fc_axes fc_bins_draw(cairo_t *cr, fc_box box, const fc_bins *h, bool is_log_x,

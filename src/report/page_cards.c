@@ -8,7 +8,7 @@
  *   ...
  *
  * Every context is one line, so a card's height is known before it is drawn: two full cards fill a
- * page, and none is ever cut. A description of more than two lines costs a context each.
+ * page, and none is ever cut. Each line of a description beyond the first costs a context.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -62,7 +62,7 @@ static void draw_description(fc_flow *f, const card *c)
     fc_described_draw(&c->description, f->cr, FC_MARGIN, f->y + 9.2);
     fc_format_percent(purity, c->feature->purity);
     snprintf(text, sizeof text, "%s of its activation", purity);
-    if (isfinite(c->feature->purity))
+    if (c->feature->purity > 0)
         fc_text(f->cr, FC_MARGIN + fc_column, f->y + 9.2, FC_RIGHT, FC_BASELINE,
                 fc_type_small, text);
     f->y += description_height(c);
@@ -153,7 +153,7 @@ static fc_status measure(card *c, fc_flow *f, const fc_report_data *d, fc_err *e
     if (c->feature->description[0]) {
         FC_TRY(fc_described_init(said, f->cr, c->feature->description, err));
         const int n_lines = pango_layout_get_line_count(said->layout);
-        c->most_strong -= fc_max(0, n_lines - 2);
+        c->most_strong -= n_lines - 1;
     }
     return fc_card_lines(f, d, c->feature->id, true, &c->lines_height, err);
 }

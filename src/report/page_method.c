@@ -12,7 +12,7 @@
 #include "report/display.h"
 #include "report/pages.h"
 
-enum { KEY_WIDTH = 92 };
+enum { KEY_WIDTH = 92, MOST_LINES = 6 /* of a value */ };
 
 /* A text member of an object fit to be shown; a dash where there is none. */
 static const char *shown(char out[256], const json_t *object, const char *key)
@@ -27,12 +27,13 @@ static const char *shown(char out[256], const json_t *object, const char *key)
 static void draw_line(fc_flow *f, const char *key, const char *value)
 {
     const double width = fc_column - KEY_WIDTH;
-    const double height = fc_paragraph(f->cr, 0, 0, width, fc_type_body, 2, true, value);
+    const double height =
+        fc_paragraph(f->cr, 0, 0, width, fc_type_body, MOST_LINES, true, value);
     fc_flow_need(f, height);
     fc_text(f->cr, FC_MARGIN, f->y + 0.8, FC_LEFT, FC_TOP, fc_type_small, key);
-    fc_paragraph(f->cr, FC_MARGIN + KEY_WIDTH, f->y, width, fc_type_body, 2, false,
-                 value);
-    f->y += height + 2.5;
+    fc_paragraph(f->cr, FC_MARGIN + KEY_WIDTH, f->y, width, fc_type_body, MOST_LINES,
+                 false, value);
+    f->y += height + 1.5;
 }
 
 static void draw_input(fc_flow *f, const json_t *input, bool is_first)
@@ -93,13 +94,13 @@ static void format_duration(char out[48], double s)
 
 static void draw_times(fc_flow *f, const json_t *entry)
 {
-    char text[512], duration[48], name[256];
-    draw_line(f, "begun", shown(name, entry, "started"));
+    char text[768], duration[48], begun[256], backend[256];
     format_duration(duration, json_number_value(json_object_get(entry, "seconds")));
-    snprintf(text, sizeof text, "%s on %" PRId64 " threads, %.250s", duration,
+    snprintf(text, sizeof text, "%.250s, took %s on %" PRId64 " threads, %.250s",
+             shown(begun, entry, "started"), duration,
              (int64_t)json_integer_value(json_object_get(entry, "threads")),
-             shown(name, entry, "backend"));
-    draw_line(f, "took", text);
+             shown(backend, entry, "backend"));
+    draw_line(f, "begun", text);
 }
 
 static fc_status draw_stage(fc_flow *f, const fc_report_data *d, const char *command,
@@ -116,7 +117,7 @@ static fc_status draw_stage(fc_flow *f, const fc_report_data *d, const char *com
         draw_times(f, entry);
         draw_inputs(f, json_object_get(entry, "inputs"));
         if (result.n > 0) draw_line(f, "result", fc_strbuf_text(&result));
-        f->y += 10;
+        f->y += 7;
     }
     fc_strbuf_free(&result);
     return status;
@@ -143,45 +144,79 @@ static fc_status add_value(fc_strbuf *text, const json_t *value, fc_err *err)
     return status;
 }
 
-static fc_status draw_setting(fc_flow *f, double x, double width, const char *key,
-                              const json_t *value, fc_err *err)
+/* Settings in columns. A value that is wider than its column has the line below to itself. */
+typedef struct settings {
+    fc_flow *f;
+    int column;
+} settings;
+
+enum { N_COLUMNS = 3, SETTING_KEY = 92 };
+static const double setting_row = 12.6, setting_gap = 18;
+
+static double setting_width(void)
 {
-    fc_strbuf text = {0};
+    return (fc_column - setting_gap * (N_COLUMNS - 1)) / N_COLUMNS;
+}
+
+static void end_row(settings *s)
+{
+    if (s->column > 0) s->f->y += setting_row;
+    s->column = 0;
+}
+
+static void draw_cell(settings *s, bool is_wide, const char *key, const char *value)
+{
+    fc_flow *f = s->f;
+    if (is_wide) end_row(s);
+    if (s->column == 0) fc_flow_need(f, setting_row);
+    const double width = is_wide ? fc_column : setting_width(),
+                 x = FC_MARGIN + s->column * (setting_width() + setting_gap);
+    fc_line_cut(f->cr, x, f->y + 9, SETTING_KEY - 2, fc_type_small, key);
+    fc_line_cut(f->cr, x + SETTING_KEY, f->y + 9, width - SETTING_KEY, fc_type_number,
+                value);
+    fc_rule(f->cr, x, f->y + setting_row - 0.6, width);
+    s->column = is_wide ? N_COLUMNS : s->column + 1;
+    if (s->column == N_COLUMNS) end_row(s);
+}
+
+static fc_status draw_setting(settings *s, const char *key, const json_t *value,
+                              fc_err *err)
+{
+    fc_strbuf name = {0}, text = {0};
     fc_status status;
-    FC_TRY_GOTO(fc_display_text(&text, key, (int64_t)strlen(key), err));
-    fc_line_cut(f->cr, x, f->y + 10, 90, fc_type_small, fc_strbuf_text(&text));
-    fc_strbuf_clear(&text);
+    FC_TRY_GOTO(fc_display_text(&name, key, (int64_t)strlen(key), err));
     FC_TRY_GOTO(add_value(&text, value, err));
-    fc_line_cut(f->cr, x + 92, f->y + 10, width - 92, fc_type_number,
-                fc_strbuf_text(&text));
-    fc_rule(f->cr, x, f->y + 14, width);
+    PangoLayout *layout = fc_layout_new(s->f->cr, fc_type_number, fc_strbuf_text(&text));
+    const bool is_wide = fc_layout_width(layout) > setting_width() - SETTING_KEY;
+    g_object_unref(layout);
+    draw_cell(s, is_wide, fc_strbuf_text(&name), fc_strbuf_text(&text));
 done:
+    fc_strbuf_free(&name);
     fc_strbuf_free(&text);
     return status;
+}
+
+/* Nothing, or at the head of the page already. */
+static bool is_told(const char *key, const json_t *value)
+{
+    return strcmp(key, "model") == 0 || strcmp(key, "hook") == 0 ||
+           (json_is_string(value) && json_string_length(value) == 0);
 }
 
 static fc_status draw_config(fc_flow *f, const fc_report_data *d, const char *command,
                              const char *title, fc_err *err)
 {
-    enum { N_COLUMNS = 3 };
-    const double gap = 18, width = (fc_column - gap * (N_COLUMNS - 1)) / N_COLUMNS,
-                 row = 14;
     const char *key;
     json_t *value, *config = json_object_get(fc_report_stage(d, command), "config");
-    int column = 0;
+    settings s = {.f = f};
     if (json_object_size(config) == 0) return FC_OK;
-    fc_flow_need(f, 70);
+    fc_flow_need(f, 15 + 3 * setting_row);
     fc_text(f->cr, FC_MARGIN, f->y, FC_LEFT, FC_TOP, fc_type_strong, title);
     f->y += 15;
-    json_object_foreach(config, key, value)
-    {
-        if (column == 0) fc_flow_need(f, row);
-        FC_TRY(
-            draw_setting(f, FC_MARGIN + column * (width + gap), width, key, value, err));
-        column = (column + 1) % N_COLUMNS;
-        if (column == 0) f->y += row;
-    }
-    f->y += (column == 0 ? 0 : row) + 11;
+    json_object_foreach(config, key, value) if (!is_told(key, value))
+        FC_TRY(draw_setting(&s, key, value, err));
+    end_row(&s);
+    f->y += 8;
     return FC_OK;
 }
 
@@ -207,6 +242,28 @@ static void draw_what(fc_flow *f, const fc_report_data *d)
     f->y += 10;
 }
 
+/* What the cards say and how it was found: once, here. */
+static void draw_reading(fc_flow *f, const fc_report_data *d)
+{
+    const char *lens = fc_features_run(d->db, "logit_lens");
+    fc_flow_need(f, 85);
+    fc_text(f->cr, FC_MARGIN, f->y, FC_LEFT, FC_TOP, fc_type_strong, "Reading a card");
+    f->y += 16;
+    draw_line(f, "description",
+              "Found by rule; beside it the share of the feature\u2019s activation that "
+              "falls on what it names.");
+    draw_line(
+        f, "shading",
+        "By activation, dark red at the feature\u2019s maximum; the value is that of "
+        "the outlined token.");
+    draw_line(f, "nearest", "Live features by the cosine of their decoder rows.");
+    if (lens[0]) {
+        char text[512];
+        fc_display_name(text, sizeof text, lens);
+        draw_line(f, "raises, lowers", text);
+    }
+}
+
 fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *d, fc_err *err)
 {
     static const char *const stages[][3] = {
@@ -222,5 +279,6 @@ fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *d, fc_err *err)
         FC_TRY(draw_stage(&f, d, stages[i][0], stages[i][1], err));
     for (size_t i = 0; i < FC_LEN(stages); i++)
         FC_TRY(draw_config(&f, d, stages[i][0], stages[i][2], err));
+    if (d->n_cards > 0) draw_reading(&f, d);
     return FC_OK;
 }

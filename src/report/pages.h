@@ -18,6 +18,8 @@ fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 void fc_pages_figures(fc_pdf *pdf, const fc_report_data *data);
 /* How near decoder rows lie, and the features that are nearest to each other. */
 fc_status fc_pages_geometry(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
+/* Concepts with their best features; no page when none were looked for. */
+fc_status fc_pages_concepts(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 /* A card for each chosen feature; page_of[i] receives the page of card i. */
 fc_status fc_pages_cards(fc_pdf *pdf, const fc_report_data *data, int *page_of,
                          fc_err *err);

@@ -194,6 +194,27 @@ static fc_status make_blocks(fc_report_data *d, fc_err *err)
     return FC_OK;
 }
 
+static fc_status load_nearest(fc_report_data *d, fc_err *err)
+{
+    FC_TRY(fc_alloc(&d->nearest, d->n_features, sizeof *d->nearest, "nearest", err));
+    FC_TRY(fc_alloc(&d->nearest_cosine, d->n_features, sizeof *d->nearest_cosine,
+                    "nearest", err));
+    for (int64_t i = 0; i < d->n_features; i++) {
+        const fc_neighbour *neighbour = NULL;
+        int64_t n = 0;
+        d->nearest[i] = -1;
+        if (!d->feature[i].is_dead)
+            FC_TRY(fc_features_neighbours(d->db, i, &neighbour, &n, err));
+        if (n == 0 || neighbour->feature < 0 || neighbour->feature >= d->n_features ||
+            !isfinite(neighbour->cosine))
+            continue;
+        d->nearest[i] = neighbour->feature;
+        d->nearest_cosine[i] = fmin(1, fmax(-1, neighbour->cosine));
+        d->n_nearest++;
+    }
+    return FC_OK;
+}
+
 static fc_status load_features(fc_report_data *d, fc_err *err)
 {
     char path[FC_PATH_MAX];
@@ -217,6 +238,7 @@ static fc_status load_features(fc_report_data *d, fc_err *err)
     }
     while (d->side * d->side < d->n_features) d->side++;
     FC_TRY(make_blocks(d, err));
+    FC_TRY(load_nearest(d, err));
     return fc_highlights(d->db, d->highlight, FC_REPORT_HIGHLIGHTS, &d->n_highlights,
                          err);
 }
@@ -288,6 +310,8 @@ void fc_report_unload(fc_report_data *d)
     fc_free(d->card_of);
     fc_free(d->strength);
     fc_free(d->block_max);
+    fc_free(d->nearest);
+    fc_free(d->nearest_cosine);
     json_decref(d->collected);
     json_decref(d->manifest);
     fc_features_close(d->db);

@@ -34,7 +34,10 @@ typedef struct fc_report_data {
     double max_strength, min_strength; /* over live features; 0 when none is */
     double *block_max; /* [block_side^2] largest strength of block x block features */
     int64_t block, block_side;
-    int64_t n_dense; /* features that fire on more than half of the rows */
+    int64_t *nearest;       /* [n_features] by decoder direction; -1: none is known */
+    double *nearest_cosine; /* [n_features], 0 where none */
+    int64_t n_nearest;      /* features that have one */
+    int64_t n_dense;        /* features that fire on more than half of the rows */
     int64_t *card; /* [n_cards] which have one: the highlights first, then by strength */
     int64_t n_cards;
     int64_t *card_of;             /* [n_features] position in card[], -1: none */

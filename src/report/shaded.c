@@ -8,6 +8,7 @@
 #include "report/shaded.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static const double above = 0.93, below = 0.27, narrowest = 3.6;
 static const uint32_t steps[] = {0xffffff, 0xfeebcf, 0xfdc98b,
@@ -164,7 +165,11 @@ fc_status fc_shaded_line(cairo_t *cr, double x, double baseline, double width,
                          fc_display *d, double max, int64_t peak, fc_err *err)
 {
     fc_strbuf text = {0};
-    if (d->n_spans == 0) return FC_OK;
+    if (d->n_spans == 0) {
+        fc_line_cut(cr, x, baseline, width, fc_type_faint,
+                    "the text of these tokens is not known");
+        return FC_OK;
+    }
     PangoLayout *layout = fc_layout_new(cr, fc_type_body, fc_strbuf_text(&d->text));
     pango_layout_set_single_paragraph_mode(layout, TRUE);
     measure_spans(layout, d);
@@ -209,9 +214,17 @@ static void draw_label(cairo_t *cr, double x, double baseline, double width,
     g_object_unref(layout);
 }
 
-fc_status fc_token_label(cairo_t *cr, double x, double baseline, double width,
+fc_status fc_token_label(cairo_t *cr, double x, double baseline, double width, int32_t id,
                          const char *bytes, int64_t n_bytes, fc_err *err)
 {
+    if (n_bytes == 0) {
+        char number[32];
+        fc_type type = fc_type_token;
+        type.color = FC_SECONDARY;
+        snprintf(number, sizeof number, "token %d", (int)id);
+        fc_line_cut(cr, x, baseline, width, type, number);
+        return FC_OK;
+    }
     fc_strbuf text = {0};
     int64_t n_marked = 0;
     const int64_t n = fc_display_cut(bytes, n_bytes);

@@ -16,8 +16,9 @@ fc_rgb fc_shade(double a, double max);
 fc_status fc_shaded_line(cairo_t *cr, double x, double baseline, double width,
                          fc_display *display, double max, int64_t peak, fc_err *err);
 
-/* A token in a list, its leading space as a faint U+2581, shortened to `width`. */
-fc_status fc_token_label(cairo_t *cr, double x, double baseline, double width,
+/* A token in a list, its leading space as a faint U+2581, shortened to `width`; its number where its
+ * text is not known. */
+fc_status fc_token_label(cairo_t *cr, double x, double baseline, double width, int32_t id,
                          const char *bytes, int64_t n_bytes, fc_err *err);
 
 #endif

@@ -53,6 +53,11 @@ typedef struct spec {
     const char *title;
 } spec;
 
+typedef struct meaning { /* of the live features, by turns */
+    const char *const *description;
+    int64_t n;
+} meaning;
+
 static const text plain[] = {{" the", 0}, {" treaty", 0}, {" of", 0}, {" January", 0},
                              {" was", 0}, {" signed", 0}, {".", 0},   {"\n", 0}};
 
@@ -80,7 +85,38 @@ static fc_status put_contexts(fc_features_out *out, const spec *s, int64_t featu
     return FC_OK;
 }
 
-static fc_status put_feature(fc_features_out *out, const spec *s, int64_t i, fc_err *err)
+static const char *description_of(const meaning *m, int64_t feature)
+{
+    return m != NULL ? m->description[feature % m->n] : NULL;
+}
+
+/* Neighbours, logits and surroundings of a live feature. */
+static fc_status put_meaning(fc_features_out *out, const spec *s, const meaning *m,
+                             int64_t feature, fc_err *err)
+{
+    static const char *const kinds[] = {"after", "before", "case", "position", "slot"};
+    for (int64_t k = 1; k <= 8 && k < s->n_live; k++) {
+        const fc_neighbour_row near = {feature, k, (feature + k) % s->n_live,
+                                       0.97 - 0.1 * (double)k};
+        FC_TRY(fc_features_put_neighbour(out, &near, err));
+    }
+    for (int64_t k = 1; k <= 10; k++) {
+        const int64_t token = (feature + k) % s->n_tokens;
+        const fc_logit_row up = {feature, k, token, 12.0 / (double)k},
+                           down = {feature, -k, token, -1.0 / (double)k};
+        FC_TRY(fc_features_put_logit(out, &up, err));
+        FC_TRY(fc_features_put_logit(out, &down, err));
+    }
+    for (size_t k = 0; k < FC_LEN(kinds); k++) {
+        const fc_profile_row around = {feature, 1, kinds[k], description_of(m, feature),
+                                       0.75};
+        FC_TRY(fc_features_put_profile(out, &around, err));
+    }
+    return FC_OK;
+}
+
+static fc_status put_feature(fc_features_out *out, const spec *s, const meaning *m,
+                             int64_t i, fc_err *err)
 {
     int64_t hist[FC_HISTOGRAM_BINS] = {40, 20, 10};
     const bool is_live = i < s->n_live;
@@ -89,11 +125,14 @@ static fc_status put_feature(fc_features_out *out, const spec *s, int64_t i, fc_
                                             .mean_active = is_live ? 0.5 : 0,
                                             .frequency = is_live ? 0.01 : 0,
                                             .n_active = is_live ? 70 : 0,
-                                            .is_dead = !is_live},
+                                            .is_dead = !is_live,
+                                            .description = description_of(m, i),
+                                            .purity = 0.9},
                                 .hist = is_live ? hist : NULL};
     FC_TRY(fc_features_put_feature(out, &row, err));
     if (!is_live) return FC_OK;
     FC_TRY(put_contexts(out, s, i, err));
+    if (m != NULL) FC_TRY(put_meaning(out, s, m, i, err));
     if (s->n_contexts == 0) return FC_OK;
     for (int64_t t = 0; t < s->n_tokens && t < 10; t++) {
         const fc_share_row share = {.feature = i,
@@ -106,7 +145,8 @@ static fc_status put_feature(fc_features_out *out, const spec *s, int64_t i, fc_
     return FC_OK;
 }
 
-static fc_status put_rows(fc_features_out *out, const spec *s, fc_err *err)
+static fc_status put_rows(fc_features_out *out, const spec *s, const meaning *m,
+                          fc_err *err)
 {
     FC_TRY(fc_features_put_text(out, "hook", "model.layers.1.mlp.down_proj", err));
     FC_TRY(fc_features_put_text(out, "model", "/models/tiny", err));
@@ -115,7 +155,7 @@ static fc_status put_rows(fc_features_out *out, const spec *s, fc_err *err)
     FC_TRY(fc_features_put_real(out, "l0", 1.5, err));
     FC_TRY(fc_features_put_real(out, "mse", 0.001, err));
     FC_TRY(fc_features_put_real(out, "explained_variance", 0.87, err));
-    for (int64_t i = 0; i < s->n_features; i++) FC_TRY(put_feature(out, s, i, err));
+    for (int64_t i = 0; i < s->n_features; i++) FC_TRY(put_feature(out, s, m, i, err));
     const fc_document_row document = {.id = 1, .title = s->title, .source = "a.txt"};
     FC_TRY(fc_features_put_document(out, &document, err));
     FC_TRY(fc_features_put_l0(out, 0, 10, err));
@@ -133,16 +173,22 @@ static fc_status put_rows(fc_features_out *out, const spec *s, fc_err *err)
     return FC_OK;
 }
 
-static void make_run(const spec *s)
+/* m NULL: nothing is known about what features mean. */
+static void make_meant_run(const spec *s, const meaning *m)
 {
     char path[FC_PATH_MAX];
     fc_features_out *out = NULL;
     fc_err err;
     fc_test_path(path, dir, "features.db");
     fc_assert_ok(fc_features_create(&out, path, &err), &err);
-    fc_assert_ok(put_rows(out, s, &err), &err);
+    fc_assert_ok(put_rows(out, s, m, &err), &err);
     fc_assert_ok(fc_features_commit(out, &err), &err);
     fc_features_discard(out);
+}
+
+static void make_run(const spec *s)
+{
+    make_meant_run(s, NULL);
 }
 
 static void add_file(const char *name, const char *content)

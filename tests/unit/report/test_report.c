@@ -12,6 +12,9 @@
 #include "report_run.h"
 
 static const spec small = {4, 2, 3, plain, FC_LEN(plain), "Treaty"};
+static const char *const meanings[] = {"`treaty` or `…ies` after `the`",
+                                       "opening brackets"};
+static const meaning meant = {meanings, FC_LEN(meanings)};
 
 static void add_metrics(void)
 {
@@ -103,14 +106,40 @@ static void a_report_shows_numbers_method_cards_and_index(void **state)
                                         "January",
                                         "Treaty",
                                         "Strongest contexts",
+                                        "Concepts",
+                                        "tokens: January",
                                         "Index of features",
+                                        "Index of tokens",
                                         NULL};
     make_run(&small);
     add_metrics();
     add_manifest();
     const fc_report_result result = make_report("", 100);
     assert_int_equal(result.n_cards, 2);
-    assert_int_equal(result.n_pages, 7);
+    assert_int_equal(result.n_pages, 9);
+    assert_sound();
+    assert_text(words);
+}
+
+static void cards_say_what_features_are_about(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"treaty or …ies after the",
+                                        "opening brackets",
+                                        "90 % of its activation",
+                                        "around",
+                                        "nearest",
+                                        "Raises",
+                                        "+12",
+                                        "Lowers",
+                                        "Decoder geometry",
+                                        "How near its nearest feature lies",
+                                        "The nearest pairs",
+                                        "0.870",
+                                        "Index of descriptions",
+                                        NULL};
+    make_meant_run(&small, &meant);
+    assert_int_equal(make_report("", 100).n_cards, 2);
     assert_sound();
     assert_text(words);
 }
@@ -120,10 +149,10 @@ static void every_figure_is_saved_as_png_svg_and_csv(void **state)
     (void)state;
     static const char *const names[] = {"loss",         "sparsity-curves",    "l0",
                                         "frequency",    "frequency-strength", "strengths",
-                                        "strength-map", "strength-bars"};
+                                        "strength-map", "strength-bars",      "nearest"};
     static const char *const kinds[] = {"png", "svg", "csv"};
     char figures[FC_PATH_MAX];
-    make_run(&small);
+    make_meant_run(&small, &meant);
     add_metrics();
     make_report("", 100);
     for (size_t i = 0; i < FC_LEN(names); i++)
@@ -134,14 +163,14 @@ static void every_figure_is_saved_as_png_svg_and_csv(void **state)
             if (fc_file_size(path) <= 10) fail_msg("%s is missing or empty", name);
         }
     fc_test_path(figures, dir, "figures");
-    assert_int_equal(fc_test_count_entries(figures), 24);
+    assert_int_equal(fc_test_count_entries(figures), 27);
 }
 
 static void the_same_run_gives_the_same_bytes(void **state)
 {
     (void)state;
     size_t n_a, n_b;
-    make_run(&small);
+    make_meant_run(&small, &meant);
     add_manifest();
     const fc_report_result result = make_report("", 100);
     char *a = fc_test_read(result.pdf, &n_a);
@@ -288,6 +317,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
     const struct CMUnitTest tests[] = {
         TEST(a_report_shows_numbers_method_cards_and_index),
+        TEST(cards_say_what_features_are_about),
         TEST(every_figure_is_saved_as_png_svg_and_csv),
         TEST(the_same_run_gives_the_same_bytes),
         TEST(the_date_is_that_of_the_study_or_of_the_environment),
