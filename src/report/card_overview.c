@@ -107,7 +107,7 @@ static fc_status draw_tokens(const fc_flow *f, double x, double width,
 
 typedef struct scores { /* a column of them */
     const char *head;
-    double x, width, scale; /* scale: the largest of both columns */
+    double x, width;
     const fc_token_score *token;
     int64_t n;
 } scores;
@@ -121,7 +121,8 @@ static fc_status draw_scores(const fc_flow *f, const scores *s, fc_err *err)
     for (int64_t i = 0; i < s->n && i < N_LINES; i++) {
         char score[32], text[40];
         const double y = baseline_of(f, i);
-        fc_format_like(score, s->token[i].score, 10 * s->scale); /* two digits */
+        fc_format_like(score, s->token[i].score,
+                       10 * fabs(s->token[0].score)); /* two digits */
         snprintf(text, sizeof text, "%s%s", s->token[i].score > 0 ? "+" : "", score);
         FC_TRY(fc_token_label(f->cr, s->x, y, s->width - 24, s->token[i].token_id,
                               s->token[i].bytes, s->token[i].n_bytes, err));
@@ -141,8 +142,6 @@ static fc_status draw_logits(const fc_flow *f, double x, const fc_report_data *d
     *is_drawn = up.n > 0 || down.n > 0;
     down.x = x + width + gap;
     up.width = down.width = width;
-    up.scale = down.scale = fmax(up.n > 0 ? fabs(up.token[0].score) : 0,
-                                 down.n > 0 ? fabs(down.token[0].score) : 0);
     FC_TRY(draw_scores(f, &up, err));
     return draw_scores(f, &down, err);
 }
@@ -174,6 +173,7 @@ static bool is_telling(const fc_profile_line *line, int64_t place)
 {
     const bool is_token =
         strcmp(line->kind, "before") == 0 || strcmp(line->kind, "after") == 0;
+    if (line->text[0] == 0) return false;
     return is_token ? line->share >= 0.1 && place < 2 : line->share >= 0.5;
 }
 

@@ -46,14 +46,21 @@ fc_status fc_described_plain(fc_strbuf *out, const char *text, fc_err *err)
     return take_apart(out, NULL, text, err);
 }
 
+/* The words around the tokens are English, whatever the first token is. */
+static void set_left_to_right(PangoLayout *layout)
+{
+    pango_context_set_base_dir(pango_layout_get_context(layout), PANGO_DIRECTION_LTR);
+    pango_layout_set_auto_dir(layout, FALSE);
+    pango_layout_context_changed(layout);
+}
+
 fc_status fc_described_init(fc_described *d, cairo_t *cr, const char *text, fc_err *err)
 {
     fc_strbuf shown = {0};
     const fc_status status = take_apart(&shown, d, text, err);
     if (status == FC_OK) {
         d->layout = fc_layout_new(cr, d->type, fc_strbuf_text(&shown));
-        pango_layout_set_auto_dir(d->layout,
-                                  FALSE); /* at the left, whatever it begins with */
+        set_left_to_right(d->layout);
         pango_layout_set_width(d->layout, (int)(d->width * PANGO_SCALE));
         pango_layout_set_wrap(d->layout, PANGO_WRAP_WORD_CHAR);
         pango_layout_set_line_spacing(d->layout, 1.28F);
