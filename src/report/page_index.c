@@ -238,15 +238,16 @@ static fc_status draw_token(grid *g, const fc_report_data *d, const firing *firs
 {
     const double label = 54, more_width = 17, slot = d->n_features > 9999 ? 30 : 24;
     const fc_box cell = next_cell(g);
-    double x = cell.x + label + 6;
-    int64_t i = 0;
+    const double from = cell.x + label + 6, to = cell.x + cell.w - more_width + 4;
+    const int64_t n_slots = to > from ? (int64_t)((to - from) / slot) : 0;
+    const int64_t n_shown = fc_min(n, n_slots);
     FC_TRY(fc_token_label(g->flow->cr, cell.x, cell.y, label, first->token, first->bytes,
                           first->n_bytes, err));
-    for (; i < n && x + slot <= cell.x + cell.w - more_width + 4; i++, x += slot)
-        fc_flow_feature(g->flow, d, first[i].feature, x, cell.y);
-    if (i < n) {
+    for (int64_t i = 0; i < n_shown; i++)
+        fc_flow_feature(g->flow, d, first[i].feature, from + (double)i * slot, cell.y);
+    if (n_shown < n) {
         char more[32];
-        snprintf(more, sizeof more, "+%" PRId64, n - i);
+        snprintf(more, sizeof more, "+%" PRId64, n - n_shown);
         fc_text(g->flow->cr, cell.x + cell.w, cell.y, FC_RIGHT, FC_BASELINE,
                 fc_type_faint, more);
     }
