@@ -49,15 +49,15 @@ void fc_nice_range(double *low, double *high, bool is_log)
 /* m times 10^e, m = 1 to 9. */
 static void power_text(char out[96], int m, int e)
 {
-    char times[24] = "";
-    if (m > 1) snprintf(times, sizeof times, "%d\u2009\u00b7\u2009", m);
+    char times[12] = "";
+    if (m > 1) snprintf(times, sizeof times, "%c\u2009\u00b7\u2009", '0' + m);
     if (e >= -2 && e <= 3)
         snprintf(out, 96, "%g", m * pow(10, e));
     else
         snprintf(out, 96,
                  "%s10<span font_scale=\"superscript\" "
                  "baseline_shift=\"superscript\">%s%d</span>",
-                 times, e < 0 ? "\u2212" : "", abs(e));
+                 times, e < 0 ? "\u2212" : "", abs(e) % 1000);
 }
 
 void fc_tick_text(char out[96], double v, double step, bool is_log)
