@@ -22,7 +22,9 @@ void fc_par_for(int64_t n, int64_t grain, fc_par_fn *fn, void *ctx);
 
 int fc_par_threads(void);      /* at least 1 */
 int fc_par_threads_here(void); /* that a loop begun here has: 1 inside a chunk */
-void fc_par_set_threads(
-    int n_threads); /* 0 = FACET_THREADS, else one for each core allowed */
+
+/* 0 = FACET_THREADS, else one for each core allowed. Raise it only before anything is made that
+ * holds memory for each worker (backends, steps, codes): they serve as many as there were then. */
+void fc_par_set_threads(int n_threads);
 
 #endif

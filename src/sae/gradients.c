@@ -64,7 +64,7 @@ static void whole_block(int64_t begin, int64_t end, int worker, void *ctx)
     fc_step *s = p->s;
     const fc_ops *op = s->be->ops;
     const fc_step_scratch *t = s->scratch;
-    const fc_step_worker *w = &t->worker[worker];
+    const fc_step_worker *w = fc_step_worker_of(s, worker);
     const int64_t m = end - begin, n = s->n, d = s->sae->d_in;
     const int32_t *id = s->codes->whole + begin;
     float add[FC_STEP_WHOLE], sum[FC_STEP_WHOLE];
@@ -147,7 +147,7 @@ static void list_block(int64_t begin, int64_t end, int worker, void *ctx)
     fc_step *s = p->s;
     const fc_ops *op = s->be->ops;
     const fc_codes *c = s->codes;
-    const fc_step_worker *w = &s->scratch->worker[worker];
+    const fc_step_worker *w = fc_step_worker_of(s, worker);
     const int64_t m = end - begin, d = c->d_in;
     fc_sparse rows = {.n_rows = m,
                       .n_cols = c->n,

@@ -31,6 +31,12 @@ typedef struct fc_step_scratch {
     int64_t rest_steps;                       /* silent steps until a first moment is 0 */
 } fc_step_scratch;
 
+static inline const fc_step_worker *fc_step_worker_of(const fc_step *step, int worker)
+{
+    FC_CHECK(worker < step->scratch->n_workers); /* threads added after fc_step_new */
+    return &step->scratch->worker[worker];
+}
+
 /* W_dec and the batch as the sparse products read them: in the type of the precision. */
 fc_mat fc_step_w_dec(const fc_step *step);
 fc_mat fc_step_x(const fc_step *step);

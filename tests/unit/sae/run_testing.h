@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/cancel.h"
 #include "base/log.h"
+#include "base/par.h"
 #include "formats/tfevents.h"
 #include "sae_testing.h"
 
@@ -38,7 +39,9 @@ static inline int make_world(void **state)
     fc_test_dir_make(w.dir);
     fc_test_path(w.store, w.dir, "acts");
     fc_test_path(w.whole, w.dir, "whole");
+    fc_par_set_threads(3); /* a backend serves as many as at its opening */
     fc_assert_ok(fc_backend_open(&w.be, NULL, &err), &err);
+    fc_par_set_threads(0);
     fc_assert_ok(make_test_store(w.store, 1.0, &err), &err);
     fc_assert_ok(train(&w, w.whole, &config, false, &w.result, &err), &err);
     *state = &w;

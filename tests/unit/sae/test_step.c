@@ -12,7 +12,7 @@
 #include "base/rng.h"
 #include "sae/step.h"
 
-enum { D = 12, F = 40, N = 7 };
+enum { D = 12, F = 40, N = 7, MAX_THREADS = 4 };
 
 typedef struct rig { /* one SAE, one batch */
     fc_train_config config;
@@ -222,13 +222,13 @@ static void a_step_gives_the_same_bytes_for_any_thread_count(void **state)
 {
     fc_backend *be = *state;
     float first[F * D];
-    for (int n_threads = 1; n_threads <= 4; n_threads++) {
+    for (int n_threads = 1; n_threads <= MAX_THREADS; n_threads++) {
         rig r;
         fc_train_config config;
         fc_train_defaults(&config);
+        fc_par_set_threads(n_threads);
         make_rig(&r, be, F, NULL, &config);
         for (int i = 0; i < F; i += 2) r.sae->b_enc[i] = -1000.0f;
-        fc_par_set_threads(n_threads);
         run(r.step);
         if (n_threads == 1) memcpy(first, r.step->param[FC_W_ENC].g, sizeof first);
         assert_memory_equal(first, r.step->param[FC_W_ENC].g, sizeof first);
@@ -337,7 +337,9 @@ static int open_backend(void **state)
 {
     fc_err err = {0};
     fc_backend *be = NULL;
+    fc_par_set_threads(MAX_THREADS); /* a backend serves as many as at its opening */
     fc_assert_ok(fc_backend_open(&be, NULL, &err), &err);
+    fc_par_set_threads(0);
     *state = be;
     return 0;
 }

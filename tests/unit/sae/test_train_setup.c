@@ -214,7 +214,9 @@ static int open_backend(void **state)
 {
     fc_err err = {0};
     fc_backend *be = NULL;
+    fc_par_set_threads(3); /* a backend serves as many as at its opening */
     fc_assert_ok(fc_backend_open(&be, NULL, &err), &err);
+    fc_par_set_threads(0);
     *state = be;
     return 0;
 }
