@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "acts/mixer.h"
 #include "base/file.h"
 #include "formats/manifest.h"
 
@@ -22,46 +20,18 @@ static bool is_free(const char *key)
     return false;
 }
 
-/* What tells one store from another; the digest of its mean stands for the rows. */
-static json_t *store_json(const fc_store *store)
-{
-    const fc_store_info *info = fc_store_info_of(store);
-    const json_t *mean = json_object_get(fc_store_meta(store), "mean");
-    const char *mean_hash = json_string_value(json_object_get(mean, "xxh3"));
-    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:s}", "hook", info->hook,
-                     "model", info->model, "model_hash", info->model_hash, "width",
-                     (json_int_t)info->d, "dtype", fc_dtype_name(info->dtype), "rows",
-                     (json_int_t)fc_store_rows(store), "text_hash", info->text_hash,
-                     "mean_xxh3", mean_hash != NULL ? mean_hash : "");
-}
-
-/* The folder's name from the root: a run must find its store from anywhere. */
-static fc_status full_path(char path[FC_PATH_MAX], const char *dir, fc_err *err)
-{
-    char here[FC_PATH_MAX];
-    if (dir[0] == '/') return fc_path_join(path, NULL, dir, err);
-    if (getcwd(here, sizeof here) == NULL)
-        return fc_fail_errno(err, "cannot tell the current folder");
-    return fc_path_join(path, here, dir, err);
-}
-
 static fc_status make_recipe(json_t **recipe, const fc_train_config *config,
-                             const char *store_dir, const fc_store *store, fc_err *err)
+                             const fc_feed *feed, fc_err *err)
 {
     int64_t n;
     const fc_field *fields = fc_train_fields(&n);
-    char acts[FC_PATH_MAX];
     json_t *train = NULL;
-    FC_TRY(full_path(acts, store_dir, err));
+    *recipe = json_object();
+    if (*recipe == NULL) return fc_fail(err, FC_NOMEM, "no memory for the configuration");
+    FC_TRY(feed->ops->describe(feed, *recipe, err));
     FC_TRY(fc_manifest_config(&train, fields, n, config, err));
-    *recipe = json_pack("{s:s, s:o, s:o}", "acts", acts, "store", store_json(store),
-                        "train", train);
-    if (*recipe == NULL)
-        return fc_fail(
-            err, FC_FORMAT,
-            "recipe.json: a name in the store '%s' is not UTF-8 (or there is no memory)",
-            store_dir);
-    return FC_OK;
+    if (json_object_set_new(*recipe, "train", train) == 0) return FC_OK;
+    return fc_fail(err, FC_NOMEM, "no memory for the configuration");
 }
 
 /* The value as it stands in the file, for sentences. */
@@ -93,28 +63,35 @@ static fc_status compare_section(const json_t *there, json_t *asked, const char 
     return FC_OK;
 }
 
-static fc_status compare_recipes(const char *path, const json_t *asked, fc_err *err)
+/* Section by section: those of the data, then "train". */
+static fc_status compare_recipes(const char *path, json_t *asked, fc_err *err)
 {
-    static const char *const sections[] = {"store", "train"};
-    json_t *there = NULL;
+    json_t *there = NULL, *section;
+    const char *key;
     FC_TRY(fc_json_load(&there, path, err));
     fc_status status = FC_OK;
-    for (size_t i = 0; i < FC_LEN(sections) && status == FC_OK; i++)
-        status = compare_section(json_object_get(there, sections[i]),
-                                 json_object_get(asked, sections[i]), path, err);
+    json_object_foreach(asked, key, section)
+    {
+        if (!json_is_object(section) || status != FC_OK) continue;
+        status = compare_section(json_object_get(there, key), section, path, err);
+    }
     json_decref(there);
     return status;
+}
+
+static void remove_free(json_t *section)
+{
+    for (size_t i = 0; i < FC_LEN(free_keys); i++)
+        (void)json_object_del(section, free_keys[i]); /* -1: not there, or no object */
 }
 
 /* Digest of the members that must be the same, in their order. */
 static fc_status hash_recipe(const json_t *recipe, char hash[FC_HASH_HEX], fc_err *err)
 {
-    json_t *fixed = json_deep_copy(recipe);
-    json_t *const sections[] = {fixed, json_object_get(fixed, "store"),
-                                json_object_get(fixed, "train")};
-    for (size_t i = 0; i < FC_LEN(sections); i++)
-        for (size_t k = 0; k < FC_LEN(free_keys); k++)
-            (void)json_object_del(sections[i], free_keys[k]);
+    json_t *fixed = json_deep_copy(recipe), *section;
+    const char *name;
+    remove_free(fixed);
+    json_object_foreach(fixed, name, section) remove_free(section);
     char *text = json_dumps(fixed, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(fixed);
     if (text == NULL) return fc_fail(err, FC_NOMEM, "no memory for the configuration");
@@ -135,20 +112,20 @@ static fc_status settle_choice(fc_train_config *config, const char *name,
 }
 
 static fc_status settle_shuffle(fc_train_config *config, const json_t *there,
-                                const fc_store *store, int64_t memory_bytes,
+                                const fc_feed *feed, int64_t memory_bytes,
                                 const char *path, fc_err *err)
 {
-    const char *word = fc_mixer_wants_blocks(store, memory_bytes) ? "blocks" : "full";
+    const bool is_in_blocks = feed->ops->shuffle(feed, memory_bytes) == FC_SHUFFLE_BLOCKS;
     if (config->shuffle == FC_SHUFFLE_AUTO)
-        FC_TRY(settle_choice(config, "shuffle", there, word, path, err));
+        FC_TRY(settle_choice(config, "shuffle", there, is_in_blocks ? "blocks" : "full",
+                             path, err));
     if (config->shuffle != FC_SHUFFLE_BLOCKS || config->mix_buffer_rows != 0)
         return FC_OK;
-    config->mix_buffer_rows =
-        fc_min(fc_mixer_buffer_rows(store, memory_bytes), fc_store_rows(store));
+    config->mix_buffer_rows = feed->ops->buffer_rows(feed, memory_bytes);
     return fc_json_i64(there, "mix_buffer_rows", &config->mix_buffer_rows, path, err);
 }
 
-fc_status fc_run_settle(const char *run_dir, const fc_backend *be, const fc_store *store,
+fc_status fc_run_settle(const char *run_dir, const fc_backend *be, const fc_feed *feed,
                         int64_t memory_bytes, fc_train_config *config, fc_err *err)
 {
     char path[FC_PATH_MAX];
@@ -161,15 +138,15 @@ fc_status fc_run_settle(const char *run_dir, const fc_backend *be, const fc_stor
         FC_TRY_GOTO(settle_choice(config, "precision", there,
                                   fc_backend_prefers_bf16(be) ? "bf16" : "f32", path,
                                   err));
-    status = settle_shuffle(config, there, store, memory_bytes, path, err);
+    status = settle_shuffle(config, there, feed, memory_bytes, path, err);
 done:
     json_decref(recipe);
     return status;
 }
 
 fc_status fc_run_recipe(const char *run_dir, const fc_train_config *config,
-                        const char *store_dir, const fc_store *store, bool is_resume,
-                        char hash[FC_HASH_HEX], fc_err *err)
+                        const fc_feed *feed, bool is_resume, char hash[FC_HASH_HEX],
+                        fc_err *err)
 {
     char path[FC_PATH_MAX];
     json_t *recipe = NULL;
@@ -181,7 +158,7 @@ fc_status fc_run_recipe(const char *run_dir, const fc_train_config *config,
             err, FC_USAGE,
             "'%s' holds a run already: go on with --resume, or choose another folder",
             run_dir);
-    FC_TRY(make_recipe(&recipe, config, store_dir, store, err));
+    FC_TRY_GOTO(make_recipe(&recipe, config, feed, err));
     if (is_there) FC_TRY_GOTO(compare_recipes(path, recipe, err));
     FC_TRY_GOTO(hash_recipe(recipe, hash, err));
     FC_TRY_GOTO(fc_dir_make(run_dir, err));

@@ -1,7 +1,7 @@
-/* train.c - the training loop: a store in, an SAE out, the same bytes whatever happens between.
+/* train.c - the training loop: a feed in, an SAE out, the same bytes whatever happens between.
  *
  *   for step = done .. T-1:   epoch = step / B, batch = step % B   (B batches an epoch)
- *       x = mixer             prefetched, normalised, in an order fixed by (seed, epoch, shuffle)
+ *       x, y = feed           normalised, in an order fixed by (seed, epoch, shuffle)
  *       forward               features, losses
  *       update                gradients, projection, clipping, Adam
  *       maxima, log, checkpoint, Ctrl-C
@@ -22,48 +22,51 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "acts/mixer.h"
 #include "base/alloc.h"
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "sae/checkpoint.h"
+#include "sae/feed.h"
 #include "sae/init.h"
 #include "sae/run_log.h"
 #include "sae/run_recipe.h"
 #include "sae/schedule.h"
 
-typedef struct training {
+struct fc_training {
     fc_train_config config; /* d_sae and batch_size resolved */
-    const char *run_dir;
+    char run_dir[FC_PATH_MAX];
     fc_backend *be;
-    fc_store *store;
+    fc_feed *feed;
     fc_sae *sae;
     fc_step *step;
-    fc_mixer *mixer;
     fc_run_log *log;
     fc_train_state state;
     int64_t n_batches;            /* an epoch */
     int64_t n_steps;              /* in all */
     double begin_s, checkpoint_s; /* clock: start, last checkpoint */
     int64_t checkpoint_step;      /* steps done at the last checkpoint */
-} training;
+    fc_progress progress;
+    bool has_progress;
+};
+
+typedef struct fc_training training;
 
 /* --- beginning ---------------------------------------------------------------------------- */
 
-/* Sizes that depend on the store. */
+/* Sizes that depend on the data. */
 static fc_status resolve(training *t, fc_err *err)
 {
     fc_train_config *c = &t->config;
-    const int64_t rows = fc_store_rows(t->store), d_in = fc_store_info_of(t->store)->d;
-    if (c->d_sae == 0) c->d_sae = c->expansion * d_in;
+    const int64_t rows = t->feed->info.n_rows;
+    if (c->d_sae == 0) c->d_sae = c->expansion * t->feed->info.d_in;
     c->batch_size = fc_min(c->batch_size, fc_max(rows, 1));
     t->n_batches = fc_mixer_batches(rows, c->batch_size, c->drop_last);
     t->n_steps = t->n_batches * c->epochs;
     if (c->max_steps > 0) t->n_steps = fc_min(t->n_steps, c->max_steps);
     if (t->n_steps < 1)
-        return fc_fail(err, FC_USAGE, "the store has no activations to train on");
+        return fc_fail(err, FC_USAGE, "there are no activations to train on");
     if (t->n_steps > FC_CHECKPOINT_MAX_STEP)
         return fc_fail(err, FC_USAGE,
                        "%" PRId64
@@ -75,16 +78,16 @@ static fc_status resolve(training *t, fc_err *err)
 
 static fc_status make_sae(training *t, fc_err *err)
 {
-    const fc_store_info *info = fc_store_info_of(t->store);
-    FC_TRY(fc_sae_new(&t->sae, info->d, t->config.d_sae, err));
+    const fc_feed_info *info = &t->feed->info;
+    FC_TRY(fc_sae_new(&t->sae, "standard", info->d_in, info->d_in, t->config.d_sae, err));
     fc_sae *sae = t->sae;
     (void)snprintf(sae->arch, sizeof sae->arch, "%s", fc_arch_at(t->config.arch)->name);
     (void)snprintf(sae->model, sizeof sae->model, "%s", info->model);
     (void)snprintf(sae->hook, sizeof sae->hook, "%s", info->hook);
     sae->context_size = info->max_length;
     sae->is_b_dec_subtracted = t->config.apply_b_dec_to_input;
-    FC_TRY(fc_normaliser_of_store(&sae->normaliser, (fc_norm_kind)t->config.normalization,
-                                  t->store, err));
+    FC_TRY(t->feed->ops->normalisers(t->feed, (fc_norm_kind)t->config.normalization,
+                                     &sae->normaliser, NULL, err));
     fc_sae_init_weights(sae, &t->config, t->be);
     return fc_step_new(&t->step, &t->config, t->be, sae, false, err);
 }
@@ -109,14 +112,14 @@ static fc_status take_up(training *t, bool is_resume, fc_err *err)
         fc_log(FC_LOG_INFO, "going on from step %" PRId64 " of %" PRId64, t->state.n_done,
                t->n_steps);
     const bool is_in_blocks = t->config.shuffle == FC_SHUFFLE_BLOCKS;
-    const fc_mixer_config mixer = {.batch_size = t->config.batch_size,
-                                   .seed = (uint64_t)t->config.seed,
-                                   .drop_last = t->config.drop_last,
-                                   .epoch = t->state.n_done / t->n_batches,
-                                   .index = t->state.n_done % t->n_batches,
-                                   .buffer_rows =
-                                       is_in_blocks ? t->config.mix_buffer_rows : 0};
-    FC_TRY_GOTO(fc_mixer_new(&t->mixer, t->store, &t->sae->normaliser, &mixer, err));
+    const fc_feed_order order = {.batch_size = t->config.batch_size,
+                                 .seed = (uint64_t)t->config.seed,
+                                 .drop_last = t->config.drop_last,
+                                 .epoch = t->state.n_done / t->n_batches,
+                                 .index = t->state.n_done % t->n_batches,
+                                 .buffer_rows =
+                                     is_in_blocks ? t->config.mix_buffer_rows : 0};
+    FC_TRY_GOTO(t->feed->ops->begin(t->feed, &order, &t->sae->normaliser, NULL, err));
     status = fc_run_log_open(&t->log, t->run_dir, csv, n_csv_bytes,
                              csv ? t->state.n_done + 1 : 0, err);
 done:
@@ -170,9 +173,10 @@ static int64_t count_dead(const training *t)
 static fc_status do_step(training *t, fc_err *err)
 {
     fc_train_state *s = &t->state;
-    const fc_mixed_batch *batch = fc_mixer_next(t->mixer);
-    t->step->x = batch->x;
-    t->step->n = batch->n;
+    fc_fed_batch batch;
+    FC_TRY(t->feed->ops->next(t->feed, &batch, err));
+    t->step->x = batch.x;
+    t->step->n = batch.n;
     t->step->l1_coefficient = fc_schedule_l1(&t->config, s->n_done);
     fc_step_forward(t->step);
     const fc_losses *losses = &t->step->losses;
@@ -200,7 +204,7 @@ static bool is_due(int64_t step, const fc_every *every, int64_t n_steps)
     return step % every->steps == 0 || step == n_steps;
 }
 
-static fc_status log_line(training *t, fc_progress *progress, fc_err *err)
+static fc_status log_line(training *t, fc_err *err)
 {
     fc_train_state *s = &t->state;
     const fc_losses mean = mean_of(s->window, s->n_window);
@@ -215,7 +219,7 @@ static fc_status log_line(training *t, fc_progress *progress, fc_err *err)
                                   fc_schedule_lr(&t->config, s->n_done - 1, t->n_steps)};
     s->window = (fc_losses){0};
     s->n_window = 0;
-    (void)snprintf(progress->note, sizeof progress->note,
+    (void)snprintf(t->progress.note, sizeof t->progress.note,
                    "loss %.3e  l0 %.1f  dead %" PRId64, line.total, line.l0, line.n_dead);
     return fc_run_log_line(t->log, &line, err);
 }
@@ -242,16 +246,15 @@ static bool is_checkpoint_due(const training *t)
     return fc_clock_s() - t->checkpoint_s >= every->seconds;
 }
 
-static fc_status after_step(training *t, fc_progress *progress, fc_err *err)
+static fc_status after_step(training *t, fc_err *err)
 {
     const int64_t done = t->state.n_done;
-    if (is_due(done, &t->config.log_every, t->n_steps))
-        FC_TRY(log_line(t, progress, err));
+    if (is_due(done, &t->config.log_every, t->n_steps)) FC_TRY(log_line(t, err));
     if (is_due(done, &t->config.histogram_every, t->n_steps)) FC_TRY(log_maxima(t, err));
     const bool is_cancelled = fc_cancel_requested() && done < t->n_steps;
     if (is_cancelled || done == t->n_steps || is_checkpoint_due(t))
         FC_TRY(save_checkpoint(t, err));
-    fc_progress_set(progress, (double)done);
+    fc_progress_set(&t->progress, (double)done);
     if (!is_cancelled) return FC_OK;
     return fc_fail(err, FC_CANCELLED,
                    "stopped at step %" PRId64 " of %" PRId64
@@ -259,23 +262,9 @@ static fc_status after_step(training *t, fc_progress *progress, fc_err *err)
                    done, t->n_steps, t->run_dir);
 }
 
-static fc_status loop(training *t, fc_err *err)
-{
-    fc_progress progress =
-        fc_progress_begin("train", "steps", (double)t->state.n_done, (double)t->n_steps);
-    fc_status status = FC_OK;
-    t->checkpoint_s = fc_clock_s();
-    while (status == FC_OK && t->state.n_done < t->n_steps) {
-        status = do_step(t, err);
-        if (status == FC_OK) status = after_step(t, &progress, err);
-    }
-    fc_progress_end(&progress);
-    return status;
-}
-
 /* --- end ---------------------------------------------------------------------------------- */
 
-static fc_status finish(training *t, fc_train_result *result, fc_err *err)
+fc_status fc_training_finish(fc_training *t, fc_train_result *result, fc_err *err)
 {
     char dir[FC_PATH_MAX];
     const fc_train_state *s = &t->state;
@@ -295,37 +284,86 @@ static fc_status finish(training *t, fc_train_result *result, fc_err *err)
     return FC_OK;
 }
 
-static void close_all(training *t)
+void fc_training_close(fc_training *t)
 {
-    fc_mixer_free(t->mixer); /* its thread reads store and normaliser */
+    if (t == NULL) return;
+    if (t->has_progress) fc_progress_end(&t->progress);
+    fc_feed_close(t->feed); /* it reads the normalisers of the SAE */
     fc_run_log_close(t->log);
     fc_step_free(t->step);
     fc_sae_free(t->sae);
-    fc_store_close(t->store);
     fc_free(t->state.max_epoch);
     fc_free(t->state.max_before);
+    fc_free(t);
+}
+
+/* --- the loop, a step at a time ----------------------------------------------------------- */
+
+static fc_status begin(training *t, const char *run_dir, bool is_resume,
+                       fc_train_config *asked, fc_err *err)
+{
+    FC_TRY(fc_path_join(t->run_dir, NULL, run_dir, err));
+    FC_TRY(fc_run_settle(run_dir, t->be, t->feed, fc_memory_bytes(), asked, err));
+    t->config = *asked;
+    FC_TRY(resolve(t, err));
+    FC_TRY(fc_run_recipe(run_dir, asked, t->feed, is_resume, t->state.recipe_hash, err));
+    FC_TRY(make_sae(t, err));
+    FC_TRY(make_state(t, err));
+    FC_TRY(take_up(t, is_resume, err));
+    t->progress =
+        fc_progress_begin("train", "steps", (double)t->state.n_done, (double)t->n_steps);
+    t->has_progress = true;
+    t->checkpoint_s = fc_clock_s();
+    return FC_OK;
+}
+
+fc_status fc_training_open(fc_training **opened, const fc_train_config *config,
+                           fc_feed *feed, fc_backend *be, const char *run_dir,
+                           bool is_resume, fc_err *err)
+{
+    fc_train_config asked = *config;
+    training *t = NULL;
+    fc_status status = fc_alloc(&t, 1, sizeof *t, "a training run", err);
+    if (status != FC_OK) {
+        fc_feed_close(feed);
+        return status;
+    }
+    t->feed = feed;
+    t->be = be;
+    t->begin_s = fc_clock_s();
+    FC_TRY_GOTO(fc_train_check(config, err));
+    FC_TRY_GOTO(begin(t, run_dir, is_resume, &asked, err));
+    *opened = t;
+    t = NULL;
+done:
+    fc_training_close(t);
+    return status;
+}
+
+bool fc_training_is_done(const fc_training *t)
+{
+    return t->state.n_done >= t->n_steps;
+}
+
+fc_status fc_training_step(fc_training *t, fc_err *err)
+{
+    FC_TRY(do_step(t, err));
+    return after_step(t, err);
 }
 
 fc_status fc_train(const fc_train_config *config, const char *store_dir, fc_backend *be,
                    const char *out_dir, bool is_resume, fc_train_result *result,
                    fc_err *err)
 {
-    fc_train_config asked = *config;
+    fc_feed *feed = NULL;
+    training *t = NULL;
     fc_status status;
-    FC_TRY(fc_train_check(config, err));
-    training t = {.run_dir = out_dir, .be = be, .begin_s = fc_clock_s()};
-    FC_TRY_GOTO(fc_store_open(&t.store, store_dir, false, false, err));
-    FC_TRY_GOTO(fc_run_settle(out_dir, be, t.store, fc_memory_bytes(), &asked, err));
-    t.config = asked;
-    FC_TRY_GOTO(resolve(&t, err));
-    FC_TRY_GOTO(fc_run_recipe(out_dir, &asked, store_dir, t.store, is_resume,
-                              t.state.recipe_hash, err));
-    FC_TRY_GOTO(make_sae(&t, err));
-    FC_TRY_GOTO(make_state(&t, err));
-    FC_TRY_GOTO(take_up(&t, is_resume, err));
-    FC_TRY_GOTO(loop(&t, err));
-    status = finish(&t, result, err);
+    FC_TRY(fc_train_check(config, err)); /* before the store is read */
+    FC_TRY(fc_feed_of_store(&feed, store_dir, err));
+    FC_TRY(fc_training_open(&t, config, feed, be, out_dir, is_resume, err));
+    while (!fc_training_is_done(t)) FC_TRY_GOTO(fc_training_step(t, err));
+    status = fc_training_finish(t, result, err);
 done:
-    close_all(&t);
+    fc_training_close(t);
     return status;
 }

@@ -1,4 +1,4 @@
-/* train.h - `facet train`: a store to an SAE, exactly repeatable, resumable at any step.
+/* train.h - `facet train`: activations to an SAE, exactly repeatable, resumable at any step.
  *
  *   runs/NAME/recipe.json      the configuration, every number of it
  *   runs/NAME/events.*, metrics.csv   total, mse, l1, l0, dead, lr
@@ -72,5 +72,18 @@ typedef struct fc_train_result {
 fc_status fc_train(const fc_train_config *config, const char *store_dir, fc_backend *be,
                    const char *out_dir, bool is_resume, fc_train_result *result,
                    fc_err *err);
+
+/* The same a step at a time, on any feed (feed.h), for who trains several SAEs side by side. The feed
+ * belongs to the training from the call on, also where that fails; the backend is borrowed. */
+typedef struct fc_training fc_training;
+struct fc_feed;
+fc_status fc_training_open(fc_training **opened, const fc_train_config *config,
+                           struct fc_feed *feed, fc_backend *be, const char *run_dir,
+                           bool is_resume, fc_err *err);
+bool fc_training_is_done(const fc_training *training);
+fc_status fc_training_step(fc_training *training, fc_err *err); /* not when it is done */
+fc_status fc_training_finish(fc_training *training, fc_train_result *result,
+                             fc_err *err);     /* writes sae/ */
+void fc_training_close(fc_training *training); /* accepts NULL */
 
 #endif

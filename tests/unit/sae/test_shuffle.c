@@ -14,10 +14,10 @@ static fc_train_config settled(const world *w, const char *run, fc_train_config 
                                int64_t memory_bytes)
 {
     fc_err err = {0};
-    fc_store *store = NULL;
-    fc_assert_ok(fc_store_open(&store, w->store, false, false, &err), &err);
-    fc_assert_ok(fc_run_settle(run, w->be, store, memory_bytes, &config, &err), &err);
-    fc_store_close(store);
+    fc_feed *feed = NULL;
+    fc_assert_ok(fc_feed_of_store(&feed, w->store, &err), &err);
+    fc_assert_ok(fc_run_settle(run, w->be, feed, memory_bytes, &config, &err), &err);
+    fc_feed_close(feed);
     return config;
 }
 
