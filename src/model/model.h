@@ -58,4 +58,25 @@ fc_precision fc_runner_precision(const fc_runner *runner);
 fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks,
                         int64_t n_hooks, fc_err *err);
 
+/* The residual stream of a batch as it enters `layer`; layer n_layers: as it leaves the last. */
+typedef struct fc_residual {
+    int64_t layer;
+    const float *x; /* [n_tokens, d_model], borrowed for the call */
+} fc_residual;
+
+/* Where a hook has to sit to see it. */
+fc_hook_point fc_residual_point(const fc_model *model, int64_t layer);
+
+/* The rest of a run that came so far: from `from` on as fc_runner_run, to the same bytes. So what
+ * several runs share, up to the first tensor that a hook replaces, is computed once. All hooks lie
+ * at or behind that point; of the batch only the sequences count. */
+fc_status fc_runner_resume(fc_runner *runner, fc_batch batch, fc_residual from,
+                           const fc_hook *hooks, int64_t n_hooks, fc_err *err);
+
+/* Logits, after the softcap, of rows that have gone through the final norm: for who cannot keep
+ * those of a whole batch.  logits: [n, n_vocab] written, h: [n, d_model], n <= max_tokens. The same
+ * bytes as a hook on lm_head sees, in float32 and for any n. */
+fc_status fc_runner_logits(fc_runner *runner, float *logits, const float *h, int64_t n,
+                           fc_err *err);
+
 #endif

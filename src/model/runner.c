@@ -19,6 +19,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "model/layer_internal.h"
@@ -137,24 +138,24 @@ static bool run_final_norm(fc_pass *pass)
     return fc_pass_reach(pass, FC_SITE_FINAL_NORM, 0, pass->h);
 }
 
-static bool run_logits(fc_pass *pass, float *logits)
+static void make_logits(const fc_pass *pass, float *logits, const float *h)
 {
     const fc_gemma_config *config = &pass->model->config;
-    const fc_mat h = fc_pass_operand(pass, pass->h, config->d_model);
-    fc_linear_apply(pass->linears, logits, h, &pass->linears->head);
+    const fc_mat operand = fc_pass_operand(pass, h, config->d_model);
+    fc_linear_apply(pass->linears, logits, operand, &pass->linears->head);
     if (config->final_logit_softcap > 0)
         pass->be->ops->softcap(pass->be, logits, pass->n_tokens * config->n_vocab,
                                (float)config->final_logit_softcap);
-    return fc_pass_reach(pass, FC_SITE_LOGITS, 0, logits);
 }
 
-static void run(fc_pass *pass, const int32_t *id, float *logits)
+/* From the residual stream entering `layer`, in pass->x, to the end. */
+static void run_from(fc_pass *pass, int64_t layer, float *logits)
 {
-    if (!run_embed(pass, id)) return;
-    for (int64_t layer = 0; layer < pass->model->config.n_layers; layer++)
+    for (; layer < pass->model->config.n_layers; layer++)
         if (!fc_layer_run(pass, layer)) return;
     if (!run_final_norm(pass)) return;
-    run_logits(pass, logits);
+    make_logits(pass, logits, pass->h);
+    fc_pass_reach(pass, FC_SITE_LOGITS, 0, logits);
 }
 
 /* How many layers the tensor of the last hook takes. */
@@ -172,32 +173,93 @@ static int64_t layers_needed(const fc_model *model, const fc_hook *hooks, int64_
 
 /* --- entry points ----------------------------------------------------------------------- */
 
-fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks,
-                        int64_t n_hooks, fc_err *err)
+/* Makes ready what the hooks take, and the pass over a batch that calls them. */
+static fc_status begin_pass(fc_runner *runner, fc_pass *pass, const fc_batch *batch,
+                            const fc_hook *hooks, int64_t n_hooks, fc_err *err)
 {
-    FC_TRY(check_batch(runner, &batch, err));
-    if (n_hooks == 0) return FC_OK;
-    fc_pass pass = {.be = runner->be,
-                    .model = runner->model,
-                    .linears = &runner->linears,
-                    .seqs = batch.seqs,
-                    .n_tokens = batch.seqs.begin[batch.seqs.n_seqs],
-                    .position = runner->position,
-                    .one = runner->one,
-                    .hook = hooks,
-                    .n_hooks = n_hooks,
-                    .n_left = n_hooks,
-                    .err = err};
-    const bool needs_logits = fc_pass_is_hooked(&pass, FC_SITE_LOGITS, 0);
+    FC_TRY(check_batch(runner, batch, err));
+    *pass = (fc_pass){.be = runner->be,
+                      .model = runner->model,
+                      .linears = &runner->linears,
+                      .seqs = batch->seqs,
+                      .n_tokens = batch->seqs.begin[batch->seqs.n_seqs],
+                      .position = runner->position,
+                      .one = runner->one,
+                      .hook = hooks,
+                      .n_hooks = n_hooks,
+                      .n_left = n_hooks,
+                      .err = err};
+    const bool needs_logits = fc_pass_is_hooked(pass, FC_SITE_LOGITS, 0);
     if (needs_logits) FC_TRY(need_logits(runner, err));
     FC_TRY(fc_linears_need(&runner->linears, layers_needed(runner->model, hooks, n_hooks),
                            needs_logits, err));
-    count_positions(runner, batch.seqs);
-    place_buffers(&pass, runner);
-    run(&pass, batch.id, runner->logits);
-    FC_TRY(pass.status);
-    FC_CHECK(pass.n_left ==
+    count_positions(runner, batch->seqs);
+    place_buffers(pass, runner);
+    return FC_OK;
+}
+
+static fc_status end_pass(const fc_pass *pass)
+{
+    FC_TRY(pass->status);
+    FC_CHECK(pass->n_left ==
              0); /* every point lies in the model: fc_hook_parse sees to it */
+    return FC_OK;
+}
+
+fc_status fc_runner_run(fc_runner *runner, fc_batch batch, const fc_hook *hooks,
+                        int64_t n_hooks, fc_err *err)
+{
+    fc_pass pass;
+    FC_TRY(begin_pass(runner, &pass, &batch, hooks, n_hooks, err));
+    if (n_hooks == 0) return FC_OK;
+    if (run_embed(&pass, batch.id)) run_from(&pass, 0, runner->logits);
+    return end_pass(&pass);
+}
+
+fc_hook_point fc_residual_point(const fc_model *model, int64_t layer)
+{
+    const fc_gemma_config *config = &model->config;
+    FC_CHECK(layer >= 0 && layer <= config->n_layers && config->n_layers > 0);
+    fc_hook_point point = {FC_SITE_LAYER_IN, (int)layer, config->d_model, "residual"};
+    if (layer == config->n_layers) {
+        point.site = FC_SITE_LAYER_OUT;
+        point.layer = (int)layer - 1;
+    }
+    return point;
+}
+
+/* Whether a run that begins at `layer` reaches the point. */
+static bool is_behind(const fc_hook_point *point, int64_t layer, int64_t n_layers)
+{
+    if (point->site >= FC_SITE_FINAL_NORM) return true;
+    return layer < n_layers && point->site >= FC_SITE_LAYER_IN && point->layer >= layer;
+}
+
+fc_status fc_runner_resume(fc_runner *runner, fc_batch batch, fc_residual from,
+                           const fc_hook *hooks, int64_t n_hooks, fc_err *err)
+{
+    fc_pass pass;
+    const fc_gemma_config *config = &runner->model->config;
+    for (int64_t i = 0; i < n_hooks; i++)
+        FC_CHECK(is_behind(&hooks[i].point, from.layer, config->n_layers));
+    FC_TRY(begin_pass(runner, &pass, &batch, hooks, n_hooks, err));
+    if (n_hooks == 0) return FC_OK;
+    memcpy(pass.x, from.x, (size_t)(pass.n_tokens * config->d_model) * sizeof *pass.x);
+    run_from(&pass, from.layer, runner->logits);
+    return end_pass(&pass);
+}
+
+fc_status fc_runner_logits(fc_runner *runner, float *logits, const float *h, int64_t n,
+                           fc_err *err)
+{
+    const fc_pass pass = {.be = runner->be,
+                          .model = runner->model,
+                          .linears = &runner->linears,
+                          .n_tokens = n,
+                          .operand = runner->operand};
+    FC_CHECK(n >= 0 && n <= runner->max_tokens);
+    FC_TRY(fc_linears_need(&runner->linears, 0, true, err));
+    make_logits(&pass, logits, h);
     return FC_OK;
 }
 

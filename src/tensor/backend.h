@@ -185,6 +185,12 @@ typedef struct fc_ops {
     void (*cross_entropy)(fc_backend *be, float *nll, const float *logits,
                           const int32_t *target, int64_t n, int64_t n_vocab);
 
+    /* kl[t] = sum over v of p_v log(p_v / q_v), p = softmax(a[t]), q = softmax(b[t]); a sum of
+     * rounded terms, so equal rows give 0 and others may come out below it by that much.
+     *   a, b: [n, n_vocab] logits (b == a is allowed); kl: [n] */
+    void (*kl_divergence)(fc_backend *be, float *kl, const float *a, const float *b,
+                          int64_t n, int64_t n_vocab);
+
     /* y = x - v for each row.  x, y: [n, d] (y == x is allowed), v: [d]. */
     void (*sub_row)(fc_backend *be, float *y, const float *x, const float *v, int64_t n,
                     int64_t d);

@@ -3,6 +3,8 @@
  *   gelu_mul       y = 0.5 g (1 + tanh(sqrt(2/pi) (g + 0.044715 g^3))) u
  *   softcap        x = c tanh(x / c)
  *   cross_entropy  nll = log sum exp(x) - x[target]
+ *   kl_divergence  with a, b less their largest: sum e^a (a - b) / sum e^a
+ *                  + log sum e^b - log sum e^a
  *   adam           Kingma and Ba 2015, in the order of roundings of torch.optim.Adam
  *
  * Compiled once for each instruction set (FC_ISA).
@@ -138,6 +140,59 @@ static void cross_entropy(fc_backend *be, float *nll, const float *logits,
     fc_par_for(n, fc_rows_per_chunk(n_vocab), cross_entropy_rows, &job);
 }
 
+typedef struct kl_job {
+    float *kl;
+    const float *a, *b;
+    int64_t n_vocab;
+} kl_job;
+
+/* By pieces that stay in L1; what fills up the last one has no weight. */
+static float kl_of_row(const float *a, const float *b, int64_t n)
+{
+    enum { PIECE = 256 };
+    const float max_a = fc_row_max(a, n, -INFINITY), max_b = fc_row_max(b, n, -INFINITY);
+    float e[PIECE], f[PIECE], difference[PIECE];
+    fc_lanes sum_a, sum_b, sum;
+    fc_lanes_set(&sum_a, 0.0f);
+    fc_lanes_set(&sum_b, 0.0f);
+    fc_lanes_set(&sum, 0.0f);
+    for (int64_t i = 0; i < n; i += PIECE) {
+        const int64_t n_piece = fc_min(PIECE, n - i);
+        for (int64_t j = 0; j < n_piece; j++) {
+            const float x = a[i + j] - max_a, y = b[i + j] - max_b;
+            e[j] = fc_exp(x);
+            f[j] = fc_exp(y);
+            difference[j] = x - y;
+        }
+        for (int64_t j = n_piece; j % 16 != 0; j++) e[j] = f[j] = difference[j] = 0.0f;
+        for (int64_t j = 0; j < n_piece; j += 16) {
+            fc_lanes_sum(&sum_a, e + j);
+            fc_lanes_sum(&sum_b, f + j);
+            fc_lanes_dot(&sum, e + j, difference + j);
+        }
+    }
+    const double total_a = (double)fc_lanes_fold(&sum_a);
+    const double total_b = (double)fc_lanes_fold(&sum_b);
+    return (float)((double)fc_lanes_fold(&sum) / total_a + log(total_b) - log(total_a));
+}
+
+static void kl_divergence_rows(int64_t begin, int64_t end, int worker, void *ctx)
+{
+    (void)worker;
+    const kl_job *const job = ctx;
+    for (int64_t t = begin; t < end; t++)
+        job->kl[t] =
+            kl_of_row(job->a + t * job->n_vocab, job->b + t * job->n_vocab, job->n_vocab);
+}
+
+static void kl_divergence(fc_backend *be, float *kl, const float *a, const float *b,
+                          int64_t n, int64_t n_vocab)
+{
+    (void)be;
+    kl_job job = {kl, a, b, n_vocab};
+    fc_par_for(n, fc_rows_per_chunk(n_vocab), kl_divergence_rows, &job);
+}
+
 typedef struct adam_job {
     float *w, *m, *v;
     const float *g;
@@ -219,6 +274,7 @@ void FC_ROWOPS(elem)(fc_cpu *cpu)
     cpu->ops.softcap = softcap;
     cpu->ops.scale = scale;
     cpu->ops.cross_entropy = cross_entropy;
+    cpu->ops.kl_divergence = kl_divergence;
     cpu->ops.adam = adam;
     cpu->ops.convert = convert;
 }

@@ -167,6 +167,70 @@ static void cross_entropy_survives_large_logits_and_shows_nan(void **state)
     }
 }
 
+/* --- divergence --------------------------------------------------------------------------- */
+
+static double divergence_oracle(const float *a, const float *b, int64_t n)
+{
+    double sum_a = 0, sum_b = 0, kl = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum_a += exp((double)a[i]);
+        sum_b += exp((double)b[i]);
+    }
+    for (int64_t i = 0; i < n; i++)
+        kl += exp((double)a[i]) / sum_a *
+              ((double)a[i] - log(sum_a) - (double)b[i] + log(sum_b));
+    return kl;
+}
+
+static void divergence_is_the_mean_of_log_ratios(void **state)
+{
+    const backends *const all = *state;
+    static const int64_t vocabs[] = {1, 2, 15, 16, 17, 255, 257, 1000, 262144};
+    enum { N = 3 };
+    for (size_t v = 0; v < FC_LEN(vocabs); v++) {
+        const int64_t n_vocab = vocabs[v], n = N * n_vocab;
+        guarded a = guarded_normal(n, 1), b = guarded_normal(n, 2);
+        float want[N], first[N];
+        for (int64_t i = 0; i < n; i++)
+        { /* rows far apart, near, and equal but for a shift */
+            const float far[N] = {4.0f, 0.01f, 0.0f};
+            a.at[i] = 6.0f * a.at[i] - 40.0f;
+            b.at[i] = a.at[i] + far[i / n_vocab] * b.at[i] + 3.0f;
+        }
+        for (int64_t t = 0; t < N; t++)
+            want[t] =
+                (float)divergence_oracle(a.at + t * n_vocab, b.at + t * n_vocab, n_vocab);
+        for (int isa = 0; isa < all->n; isa++) {
+            fc_backend *const be = all->be[isa];
+            guarded kl = guarded_new(N);
+            be->ops->kl_divergence(be, kl.at, a.at, b.at, N, n_vocab);
+            if (isa == 0) memcpy(first, kl.at, sizeof first);
+            for (int64_t t = 0; t < N; t++)
+                assert_true(fabs((double)kl.at[t] - (double)want[t]) <=
+                            2e-6 * (1.0 + fabs((double)want[t])));
+            assert_memory_equal(kl.at, first, sizeof first);
+            be->ops->kl_divergence(be, kl.at, a.at, a.at, N, n_vocab);
+            for (int64_t t = 0; t < N; t++) assert_true(kl.at[t] == 0.0f);
+            guarded_free(kl);
+        }
+        guarded_free(a);
+        guarded_free(b);
+    }
+}
+
+static void divergence_survives_large_logits_and_shows_nan(void **state)
+{
+    const backends *const all = *state;
+    const float a[2][4] = {{1e4f, -1e4f, 0.0f, 1e4f}, {0.0f, NAN, 1.0f, 2.0f}};
+    const float b[2][4] = {{1e4f, 1e4f, 1e4f, 1e4f}, {0.0f, 1.0f, 1.0f, 2.0f}};
+    for (int isa = 0; isa < all->n; isa++) {
+        float kl[2];
+        all->be[isa]->ops->kl_divergence(all->be[isa], kl, a[0], b[0], 2, 4);
+        assert_true(fabs((double)kl[0] - log(2.0)) < 1e-6);
+        assert_true(isnan(kl[1]));
+    }
+}
+
 /* --- conversion --------------------------------------------------------------------------- */
 
 static void gated_activations_as_bf16_are_those_in_f32_rounded(void **state)
@@ -226,6 +290,8 @@ int main(void)
         cmocka_unit_test(rope_turns_pairs_by_position_times_frequency),
         cmocka_unit_test(cross_entropy_is_the_negative_log_softmax),
         cmocka_unit_test(cross_entropy_survives_large_logits_and_shows_nan),
+        cmocka_unit_test(divergence_is_the_mean_of_log_ratios),
+        cmocka_unit_test(divergence_survives_large_logits_and_shows_nan),
         cmocka_unit_test(gated_activations_as_bf16_are_those_in_f32_rounded),
         cmocka_unit_test(conversion_is_that_of_the_formats_layer),
     };
