@@ -1,22 +1,11 @@
-/* harvest_internal.h - the text side of collecting: opening, counting, batching, identity.
+/* harvest_internal.h - the text side of collecting: counting and identity.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_ACTS_HARVEST_INTERNAL_H
 #define FC_ACTS_HARVEST_INTERNAL_H
 
 #include "acts/harvest.h"
-
-/* What a run reads, and how it is cut; everything is borrowed. */
-typedef struct fc_text_source {
-    fc_corpus_config corpus;
-    const fc_tokenizer *tokenizer;
-    int64_t max_length;
-    fc_overflow overflow;
-} fc_text_source;
-
-/* On failure both stay as they were; else free the sequences first, then close the corpus. */
-fc_status fc_text_open(const fc_text_source *source, fc_corpus **corpus,
-                       fc_sequences **sequences, fc_err *err);
+#include "acts/text_batch.h"
 
 /* Tokens without <bos>, counted no further than `limit`. FC_CANCELLED after Ctrl-C. */
 fc_status fc_text_count(const fc_text_source *source, int64_t limit, int64_t *n,
@@ -29,23 +18,5 @@ fc_status fc_text_hash(const char *const *paths, int64_t n_paths, char *hex, fc_
  * run: precision, split, overflow, text_format, field. */
 json_t *fc_collect_meta(const fc_collect_config *config, const char *const *paths,
                         int64_t n_paths, fc_precision precision);
-
-/* Whole sequences, one after the other, with where each token comes from. */
-typedef struct fc_text_batch {
-    int32_t *id;    /* [n] */
-    fc_row *row;    /* [n] */
-    int64_t *begin; /* [n_seqs + 1] */
-    int64_t n, n_seqs;
-    int64_t first_row; /* row of the first sequence's first token after <bos> */
-    int64_t n_max, max_length;
-} fc_text_batch;
-
-/* For up to n_max >= max_length tokens. */
-fc_status fc_text_batch_init(fc_text_batch *batch, int64_t n_max, int64_t max_length,
-                             fc_err *err);
-void fc_text_batch_deinit(fc_text_batch *batch);
-void fc_text_batch_clear(fc_text_batch *batch);
-bool fc_text_batch_has_room(const fc_text_batch *batch); /* for the longest sequence */
-void fc_text_batch_add(fc_text_batch *batch, const fc_sequence *sequence);
 
 #endif
