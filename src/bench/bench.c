@@ -90,7 +90,7 @@ fc_status fc_bench_sae(const fc_bench_run *run, double share, int64_t n_dead, in
     FC_TRY_GOTO(fc_rates_draw(rate, &rates, err));
     FC_TRY_GOTO(fc_alloc(x, n * c->d_in, sizeof **x, "random rows", err));
     fc_unit_rows(*x, run->be, n, c->d_in, rates.seed);
-    FC_TRY_GOTO(fc_sae_new(sae, c->d_in, c->d_sae, err));
+    FC_TRY_GOTO(fc_sae_new(sae, "standard", c->d_in, c->d_in, c->d_sae, err));
     (void)snprintf((*sae)->arch, sizeof(*sae)->arch, "standard");
     (*sae)->normaliser.d = c->d_in;
     fc_sae_init_weights(*sae, &train, run->be);

@@ -12,18 +12,6 @@
 #include "sae/codes.h"
 #include "sae/train.h"
 
-/* Sizes that a parameter can have along an axis. */
-typedef enum fc_axis { FC_AXIS_ONE, FC_AXIS_IN, FC_AXIS_SAE } fc_axis;
-
-/* One row of an architecture's table of parameters. The first four are those of every SAE. */
-typedef struct fc_param_kind {
-    const char *name;   /* as in checkpoints: "W_enc" */
-    size_t offset;      /* of the float * in fc_sae */
-    fc_axis rows, cols; /* [rows, cols], row-major */
-} fc_param_kind;
-
-enum { FC_W_ENC, FC_W_DEC, FC_B_ENC, FC_B_DEC, FC_MAX_PARAMS = 8 };
-
 /* Features first .. first+n_rows-1 of a batch from z [n_rows, n], pre-activations without bias,
  * z_row elements from row to row. Called from inside a parallel loop. */
 typedef void fc_activate_fn(const fc_sae *sae, fc_backend *be, const fc_feature_rows *to,
@@ -34,8 +22,8 @@ struct fc_step;
 
 typedef struct fc_arch {
     const char *name;
-    const fc_param_kind *params; /* the four of every SAE first */
-    int n_params;
+    unsigned tensors;   /* bit 1 << fc_sae_tensor_id for each that it has */
+    bool is_transcoder; /* y is not x; b_dec is never subtracted */
 
     /* Whether the configuration makes sense for it; FC_USAGE names the option. */
     fc_status (*check)(const fc_train_config *config, fc_err *err);
@@ -46,6 +34,13 @@ typedef struct fc_arch {
      * its share of the gradients, dz_add and w_dec_scale. */
     void (*penalty)(struct fc_step *step);
 } fc_arch;
+
+enum { /* tensors that every SAE has, and some have */
+       FC_HAS_FOUR = 1U << FC_W_ENC | 1U << FC_W_DEC | 1U << FC_B_ENC | 1U << FC_B_DEC,
+       FC_HAS_THRESHOLD = 1U << FC_THRESHOLD,
+       FC_HAS_GATE = 1U << FC_R_MAG | 1U << FC_B_MAG,
+       FC_HAS_SKIP = 1U << FC_W_SKIP
+};
 
 extern const fc_arch fc_arch_standard;
 

@@ -9,8 +9,6 @@
  *   dW_dec_i += lambda (sum_t f_it / n) W_dec_i / ||W_dec_i||       decoder_norm only
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <stddef.h>
-
 #include "sae/arch.h"
 #include "sae/step.h"
 
@@ -56,17 +54,9 @@ static void penalty(fc_step *s)
     s->losses.total = s->losses.mse + lambda * s->losses.l1;
 }
 
-static const fc_param_kind params[] = {
-    [FC_W_ENC] = {"W_enc", offsetof(fc_sae, w_enc), FC_AXIS_SAE, FC_AXIS_IN},
-    [FC_W_DEC] = {"W_dec", offsetof(fc_sae, w_dec), FC_AXIS_SAE, FC_AXIS_IN},
-    [FC_B_ENC] = {"b_enc", offsetof(fc_sae, b_enc), FC_AXIS_ONE, FC_AXIS_SAE},
-    [FC_B_DEC] = {"b_dec", offsetof(fc_sae, b_dec), FC_AXIS_ONE, FC_AXIS_IN},
-};
-
 const fc_arch fc_arch_standard = {
     .name = "standard",
-    .params = params,
-    .n_params = (int)FC_LEN(params),
+    .tensors = FC_HAS_FOUR,
     .check = check,
     .activate = activate,
     .penalty = penalty,

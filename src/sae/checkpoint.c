@@ -30,7 +30,7 @@
 enum {
     N_LOSSES = 4,
     N_KEPT = 2,
-    MAX_TENSORS = 3 * FC_MAX_PARAMS + 6,
+    MAX_TENSORS = 3 * FC_SAE_TENSORS + 6,
     NAME_BYTES = 64,
 };
 

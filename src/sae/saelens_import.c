@@ -283,7 +283,7 @@ static fc_status read_tensors(const cfg *c, const fc_safetensors *st, fc_sae **s
     FC_TRY(check_names(st, err));
     for (int i = 0; i < FC_SAELENS_TENSORS; i++) FC_TRY(need(c, st, i, &tensor[i], err));
     /* the sizes are those of tensors in the file, so this is bounded by its length */
-    FC_TRY(fc_sae_new(sae, c->d_in, c->d_sae, err));
+    FC_TRY(fc_sae_new(sae, "standard", c->d_in, c->d_in, c->d_sae, err));
     float *const to[] = {(*sae)->w_dec, (*sae)->w_enc, (*sae)->b_dec, (*sae)->b_enc};
     for (int i = 0; i < FC_SAELENS_TENSORS; i++) {
         float *w = NULL;

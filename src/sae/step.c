@@ -13,27 +13,14 @@
 
 /* --- memory ----------------------------------------------------------------------------- */
 
-static int64_t axis_size(fc_axis axis, const fc_sae *sae)
-{
-    switch (axis) {
-    case FC_AXIS_ONE: return 1;
-    case FC_AXIS_IN: return sae->d_in;
-    case FC_AXIS_SAE: return sae->d_sae;
-    }
-    return 0;
-}
-
 static fc_status alloc_params(fc_step *s, fc_err *err)
 {
-    s->n_params = s->arch->n_params;
-    for (int i = 0; i < s->n_params; i++) {
-        const fc_param_kind *kind = &s->arch->params[i];
-        fc_param *p = &s->param[i];
-        p->name = kind->name;
-        p->rows = axis_size(kind->rows, s->sae);
-        p->cols = axis_size(kind->cols, s->sae);
-        p->n = p->rows * p->cols;
-        memcpy(&p->w, (const char *)s->sae + kind->offset, sizeof p->w);
+    for (int id = 0; id < FC_SAE_TENSORS; id++) {
+        if ((s->arch->tensors & 1U << id) == 0) continue;
+        const fc_sae_tensor t = fc_sae_tensor_of(s->sae, (fc_sae_tensor_id)id);
+        fc_param *p = &s->param[s->n_params++];
+        *p =
+            (fc_param){t.name, t.rows, t.cols, t.rows * t.cols, t.data, NULL, NULL, NULL};
         FC_TRY(fc_alloc(&p->m, p->n, sizeof *p->m, "first moments", err));
         FC_TRY(fc_alloc(&p->v, p->n, sizeof *p->v, "second moments", err));
         if (p->rows == 1 || s->has_gradients)

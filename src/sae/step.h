@@ -44,12 +44,13 @@ typedef struct fc_step {
     fc_backend *be;         /* borrowed */
     fc_precision precision; /* of the products */
     fc_sae *sae;            /* borrowed: the weights */
-    fc_param param[FC_MAX_PARAMS];
+    fc_param param[FC_SAE_TENSORS];
     int n_params;
     bool has_gradients; /* gradients of matrices are kept in memory: clipping, tests */
 
     /* set by the caller before fc_step_forward */
     const float *x; /* [n, d_in] normalised batch, borrowed until the update is done */
+    const float *y; /* [n, d_out] what is to be reconstructed; NULL: x */
     int64_t
         n; /* 1 .. batch_size: a short last batch is a smaller one, not a padded one */
     double l1_coefficient; /* of this step */

@@ -52,7 +52,7 @@ static fc_sae *random_sae(fc_backend *be, int64_t d, int64_t d_sae)
     fc_sae *sae;
     fc_err err;
     fc_train_defaults(&config);
-    fc_assert_ok(fc_sae_new(&sae, d, d_sae, &err), &err);
+    fc_assert_ok(fc_sae_new(&sae, "standard", d, d, d_sae, &err), &err);
     fc_sae_init_weights(sae, &config, be);
     return sae;
 }

@@ -213,7 +213,7 @@ static fc_sae *make_sae(fc_norm_kind kind, bool is_subtracted)
     fc_err err = {0};
     fc_sae *sae = NULL;
     float mean[D_IN];
-    fc_assert_ok(fc_sae_new(&sae, D_IN, D_SAE, &err), &err);
+    fc_assert_ok(fc_sae_new(&sae, "standard", D_IN, D_IN, D_SAE, &err), &err);
     fill(sae->w_enc, D_IN * D_SAE, 0, 0.2);
     fill(sae->w_dec, D_IN * D_SAE, 100000, 0.2);
     fill(sae->b_enc, D_SAE, 200000, 0.1);

@@ -121,7 +121,7 @@ static void open_run(run *r, const char *name, fc_backend *be)
     fc_assert_ok(
         fc_alloc(&r->batch, r->config.batch_size * r->d_in, sizeof(float), "batch", &err),
         &err);
-    fc_assert_ok(fc_sae_new(&r->sae, r->d_in, r->d_sae, &err), &err);
+    fc_assert_ok(fc_sae_new(&r->sae, "standard", r->d_in, r->d_in, r->d_sae, &err), &err);
     snprintf(r->sae->arch, sizeof r->sae->arch, "standard");
     r->sae->is_b_dec_subtracted = r->config.apply_b_dec_to_input;
     fc_assert_ok(fc_step_new(&r->step, &r->config, be, r->sae, true, &err), &err);

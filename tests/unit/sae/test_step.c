@@ -34,7 +34,7 @@ static void make_rig(rig *r, fc_backend *be, int64_t d_sae, const int64_t *id,
     fc_err err = {0};
     r->config = *config;
     r->config.batch_size = N;
-    fc_assert_ok(fc_sae_new(&r->sae, D, d_sae, &err), &err);
+    fc_assert_ok(fc_sae_new(&r->sae, "standard", D, D, d_sae, &err), &err);
     snprintf(r->sae->arch, sizeof r->sae->arch, "standard");
     r->sae->is_b_dec_subtracted = config->apply_b_dec_to_input;
     for (int64_t i = 0; i < d_sae; i++) {

@@ -140,7 +140,7 @@ static fc_sae *start(fc_init init, int64_t seed, bool is_unit, fc_backend *be)
     config.init = (int)init;
     config.seed = seed;
     config.unit_norm_decoder = is_unit;
-    fc_assert_ok(fc_sae_new(&sae, D_IN, D_SAE, &err), &err);
+    fc_assert_ok(fc_sae_new(&sae, "standard", D_IN, D_IN, D_SAE, &err), &err);
     fc_sae_init_weights(sae, &config, be);
     return sae;
 }

@@ -58,7 +58,7 @@ static inline fc_sae *planted_sae(int64_t d)
 {
     fc_sae *sae;
     fc_err err;
-    fc_assert_ok(fc_sae_new(&sae, d, d, &err), &err);
+    fc_assert_ok(fc_sae_new(&sae, "standard", d, d, d, &err), &err);
     snprintf(sae->arch, sizeof sae->arch, "standard");
     for (int64_t i = 0; i < d; i++) sae->w_enc[i * d + i] = sae->w_dec[i * d + i] = 1.0f;
     return sae;

@@ -45,7 +45,7 @@ static fc_sae *sae_of(int64_t d)
 {
     fc_sae *sae;
     fc_err err;
-    fc_assert_ok(fc_sae_new(&sae, d, D_SAE, &err), &err);
+    fc_assert_ok(fc_sae_new(&sae, "standard", d, d, D_SAE, &err), &err);
     for (int64_t i = 0; i < D_SAE * d; i++)
         sae->w_dec[i] = (float)fc_rng_normal(8, FC_RNG_TEST, (uint64_t)i);
     return sae;

@@ -337,7 +337,7 @@ static fc_sae *random_sae(void)
 {
     fc_sae *sae;
     fc_err err;
-    fc_assert_ok(fc_sae_new(&sae, MANY_D, MANY_FEATURES, &err), &err);
+    fc_assert_ok(fc_sae_new(&sae, "standard", MANY_D, MANY_D, MANY_FEATURES, &err), &err);
     snprintf(sae->arch, sizeof sae->arch, "standard");
     sae->is_b_dec_subtracted = true;
     for (int64_t i = 0; i < MANY_FEATURES * MANY_D; i++) {
