@@ -4,21 +4,18 @@
  *   MSE = mean of e^2 over rows and dimensions
  *   FVU = sum of ||e||^2 / sum of ||x - mean||^2           explained variance = 1 - FVU
  *
- * The mean is that of the rows themselves. It is not known before the last row, so sums are taken
- * about the first row: sum ||x - mean||^2 = sum ||x - x_0||^2 - n ||mean - x_0||^2, in double.
+ * The mean is that of the rows themselves.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_STUDY_RECONSTRUCTION_INTERNAL_H
 #define FC_STUDY_RECONSTRUCTION_INTERNAL_H
 
-#include "base/err.h"
+#include "study/moments_internal.h"
 
 typedef struct fc_reconstruction {
     int64_t d;
-    double *row;      /* [n_max] squared error of each row of a block */
-    float *origin;    /* [d] the first row of all */
-    double *sum, *sq; /* [d] of x - origin and its square */
-    int64_t n_rows;
+    double *row;        /* [n_max] squared error of each row of a block */
+    fc_moments moments; /* of the rows */
     double squared_error;
 } fc_reconstruction;
 
