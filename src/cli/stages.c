@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/par.h"
 #include "formats/manifest.h"
+#include "study/concept_texts.h"
 #include "study/features_db.h"
 
 /* ---- the manifest entry of a stage ---- */
@@ -223,11 +224,23 @@ static fc_status open_concepts(fc_concepts **concepts, const char *choice, fc_er
     return choice[0] == '\0' ? fc_concepts_built_in(concepts, err) : FC_OK;
 }
 
+/* The built-in rules are an input too: another version of the program may bring others. */
+static void add_built_in_concepts(json_t *inputs)
+{
+    char hex[FC_HASH_HEX];
+    const char *text = fc_concept_text("english");
+    fc_hash_bytes(text, strlen(text), hex);
+    json_array_append_new(inputs,
+                          json_pack("{ss, sI, ss}", "path", "built-in concepts", "bytes",
+                                    (json_int_t)strlen(text), "xxh3", hex));
+}
+
 static fc_status study_inputs(json_t *inputs, const char *acts, const char *run_dir,
                               const char *concepts, fc_err *err)
 {
     char path[FC_PATH_MAX];
     if (has_own_concepts(concepts)) FC_TRY(add_input(inputs, concepts, err));
+    if (concepts[0] == '\0') add_built_in_concepts(inputs);
     FC_TRY(fc_path_join(path, acts, "meta.json", err));
     FC_TRY(add_input(inputs, path, err));
     FC_TRY(fc_path_join(path, run_dir, "sae/sae_weights.safetensors", err));

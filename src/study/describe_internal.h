@@ -25,11 +25,26 @@ typedef struct fc_evidence {
     double total;          /* of the weights */
 } fc_evidence;
 
+/* One or two findings, the second on what the first does not explain. */
+typedef struct fc_cover {
+    int n; /* 0: they explain too little */
+    fc_finding part[2];
+    double share; /* of the weight that they explain together */
+    double base;  /* of the corpus on which one of them holds, at most */
+    double score; /* to compare with that of a single finding */
+} fc_cover;
+
 /* The best predicate or pair of predicates that explains at least half of the weight. Any number
  * of threads. From a handful of activations only pieces are found: everything else that they
  * share may be chance. */
 fc_finding fc_find_description(const fc_corpus_facts *corpus,
                                const fc_evidence *evidence);
+
+/* The same of strong activations: at least two fifths, and not of what is common in the corpus. */
+fc_finding fc_find_in_strong(const fc_corpus_facts *corpus, const fc_evidence *evidence);
+
+/* The best two, each at least 15 % of the weight; none from a handful. n is at most FC_SAMPLE_MASS. */
+fc_cover fc_find_cover(const fc_corpus_facts *corpus, const fc_evidence *evidence);
 
 /* Share of the weight on rows where all predicates of the finding hold. */
 double fc_finding_share(const fc_finding *finding, const fc_evidence *evidence);

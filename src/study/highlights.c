@@ -1,11 +1,12 @@
 /* highlights.c - choose features to show first.
  *
- *   score = c (1 - c / 2) * log10(n_active) * (max / largest max)^(1/4)
+ *   score = purity * c (1 - t) * log10(n_active) * (max / largest max)^(1/4)
  *
- * with c the share of activation on those of a feature's three main tokens that are words, parts of
- * words or digits: a feature on one token alone is plain, one on everything is mixed, and commas say
- * little; in between lie the families ("months") that make people look. The fourth root lets
- * strength break ties without ruling the choice.
+ * purity is the share of activation that the feature's description explains, c the share on those
+ * of its ten main tokens that are words, parts of words or digits, and t that of the first alone. A
+ * feature on one token is plain, one on everything is vague, and commas say little; in between lie
+ * the families ("months before a day number") that make people look. The fourth root lets strength
+ * break ties without ruling the choice. Features that share most of their tokens count as one.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "study/highlights.h"
@@ -16,12 +17,14 @@
 
 #include "base/alloc.h"
 
-enum { MIN_ACTIVE = 20, N_TOKENS = 3 };
-static const double max_frequency = 0.05;
+enum { MIN_ACTIVE = 20, N_NAMED = 3, MOST_TOKENS = 10 };
+static const double max_frequency = 0.05, same_family = 0.5;
 
 typedef struct candidate {
     fc_highlight highlight;
-    int32_t first_token;
+    int32_t token[MOST_TOKENS];
+    double share[MOST_TOKENS];
+    int64_t n;
 } candidate;
 
 /* A token as people read it: a leading space stays, what does not print becomes a dot. */
@@ -51,17 +54,26 @@ static bool is_telling(const fc_token_share *token)
     return n_letters >= 2;
 }
 
+/* What it is about; of a feature without a description its tokens. */
 static void describe(candidate *c, const fc_feature *feature, const fc_token_share *token,
-                     int64_t n, double share)
+                     int64_t n)
 {
     char *text = c->highlight.text;
     const size_t size = sizeof c->highlight.text;
-    snprintf(text, size, "%.0f %% of its activation on ", 100 * share);
-    for (int64_t i = 0; i < n && i < N_TOKENS; i++)
-        add_token(text, size - 40, &token[i], i == 0);
+    double share = feature->purity;
+    if (feature->description[0] != 0) {
+        snprintf(text, size - 64, "%s: ", feature->description);
+    } else {
+        share = 0;
+        for (int64_t i = 0; i < n && i < N_NAMED; i++) {
+            add_token(text, size - 64, &token[i], i == 0);
+            share += token[i].share;
+        }
+        snprintf(text + strlen(text), 3, ": ");
+    }
     const size_t used = strlen(text);
-    snprintf(text + used, size - used, "; fires on %.2g %% of tokens",
-             100 * feature->frequency);
+    snprintf(text + used, size - used, "%.0f %% of its activation, on %.2g %% of tokens",
+             100 * share, 100 * feature->frequency);
 }
 
 static fc_status consider(fc_features_db *db, const fc_feature *feature,
@@ -69,33 +81,49 @@ static fc_status consider(fc_features_db *db, const fc_feature *feature,
 {
     const fc_token_share *token;
     int64_t n;
-    double share = 0, telling = 0;
+    double telling = 0;
     *c = (candidate){.highlight.feature = feature->id};
     if (feature->is_dead || feature->n_active < MIN_ACTIVE ||
         feature->frequency > max_frequency)
         return FC_OK;
     FC_TRY(fc_features_tokens(db, feature->id, &token, &n, err));
     if (n == 0) return FC_OK;
-    for (int64_t i = 0; i < n && i < N_TOKENS; i++) {
-        share += token[i].share;
+    for (int64_t i = 0; i < n && i < MOST_TOKENS; i++) {
+        c->token[i] = token[i].token_id;
+        c->share[i] = token[i].share;
+        c->n++;
         if (is_telling(&token[i])) telling += token[i].share;
     }
-    c->first_token = token[0].token_id;
-    c->highlight.score = telling * (1 - telling / 2) * log10((double)feature->n_active) *
+    const double purity = feature->description[0] != 0 ? feature->purity : 1.0;
+    c->highlight.score = purity * telling * (1 - fmin(1, token[0].share)) *
+                         log10((double)feature->n_active) *
                          pow(feature->max / max_of_all, 0.25);
-    describe(c, feature, token, n, share);
+    describe(c, feature, token, n);
     return FC_OK;
 }
 
-/* Keeps the best, one for each first token, in descending order of score. */
+/* Whether the tokens of one carry most of the other. */
+static bool is_same_family(const candidate *a, const candidate *b)
+{
+    double common = 0, all = 0;
+    for (int64_t i = 0; i < a->n; i++) {
+        all += a->share[i];
+        for (int64_t k = 0; k < b->n; k++)
+            if (a->token[i] == b->token[k]) common += a->share[i];
+    }
+    return common > same_family * all;
+}
+
+/* Keeps the best, one of each family, in descending order of score. */
 static void insert(candidate *best, int64_t n_wanted, int64_t *n, const candidate *c)
 {
-    for (int64_t i = 0; i < *n; i++) {
-        if (best[i].first_token != c->first_token) continue;
-        if (best[i].highlight.score >= c->highlight.score) return;
+    for (int64_t i = 0; i < *n; i++)
+        if (is_same_family(c, &best[i]) && best[i].highlight.score >= c->highlight.score)
+            return;
+    for (int64_t i = *n - 1; i >= 0; i--) {
+        if (!is_same_family(&best[i], c)) continue;
         memmove(&best[i], &best[i + 1], (size_t)(*n - i - 1) * sizeof *best);
         (*n)--;
-        break;
     }
     int64_t at = *n;
     while (at > 0 && best[at - 1].highlight.score < c->highlight.score) at--;

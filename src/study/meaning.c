@@ -1,10 +1,13 @@
 /* meaning.c - from the samples of the pass to what each live feature is about.
  *
- * A feature is described by what explains half of its whole activation. Many features of
- * a dense SAE are a little active nearly everywhere, so that nothing does, and still their strong
- * activations have one cause. Then the line says "mixed", what they have in common when they are
- * strong (at least half their maximum, else in their strongest contexts), and the purity remains
- * the small share of the whole that this explains.
+ * A feature is described by what explains half of its whole activation: one thing, or two ("X;
+ * also Y"). Many features of a dense SAE are a little active nearly everywhere, so that nothing
+ * does, and still their strong activations have one cause. Then the line begins with what they
+ * have in common when they are strong (at least half their maximum, else in their strongest
+ * contexts) and which part of that activation it holds for, and ends in "otherwise mixed"; or, where
+ * it says more of the whole, it names what explains a part ("mixed; partly X"). Behind something
+ * special comes the general thing that explains half ("X when strong; weaker on Y"). The purity is
+ * always the share of the whole.
  *
  * Features are independent and each is handled by one thread: the same bytes for any number of
  * them.
@@ -15,6 +18,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/cancel.h"
@@ -22,9 +26,10 @@
 #include "base/par.h"
 
 enum { GROUP = 512, FEATURE_GRAIN = 4, LEAST_STRONG = 20, RARE = 10 };
-enum { PHRASE_BYTES = FC_DESCRIPTION_BYTES / 2 - 32 };
+enum { PHRASE_BYTES = FC_DESCRIPTION_BYTES / 2 - 30 };
 /* What holds of more of the corpus is general; special is what holds of a third of that. */
 static const double general_base = 0.05, special_ratio = 1.0 / 3.0;
+static const double main_share = 0.5; /* of its activation */
 
 typedef struct desk { /* of one worker */
     fc_weighed mass[FC_SAMPLE_MASS], strong[FC_SAMPLE_STRONG];
@@ -96,35 +101,88 @@ static fc_finding find_strong(const workspace *w, int64_t feature, desk *d)
     int64_t n = fc_hit_sample_strong(&w->pass->sample, feature, d->strong);
     n = keep_strong(d->strong, n, max);
     fc_evidence strong = evidence_of(w, d->strong, d->strong_facts, n);
-    const fc_finding found = fc_find_description(&w->corpus, &strong);
+    const fc_finding found = fc_find_in_strong(&w->corpus, &strong);
     if (found.n > 0) return found;
     n = strongest_of(w->pass, feature, d->strong);
     strong = evidence_of(w, d->strong, d->strong_facts, n);
-    return fc_find_description(&w->corpus, &strong);
+    return fc_find_in_strong(&w->corpus, &strong);
 }
 
-/* "mixed", and after something general, is followed by what is special when it is strong. */
+typedef struct said { /* what a description is made of */
+    fc_cover main;    /* n 0: mixed */
+    fc_cover partly;  /* of a mixed one */
+    fc_finding strong;
+} said;
+
+static fc_cover cover_of(const fc_finding *finding)
+{
+    return (fc_cover){.n = finding->n > 0,
+                      .part = {*finding},
+                      .share = finding->share,
+                      .base = finding->base,
+                      .score = finding->score};
+}
+
+/* One cause that explains half, or two that explain more with less; else nothing does. */
+static void find_parts(const workspace *w, said *s, int64_t feature, desk *d,
+                       const fc_evidence *mass)
+{
+    const fc_finding one = fc_find_description(&w->corpus, mass);
+    const bool is_rare = w->pass->feature[feature].n < RARE;
+    const fc_cover two = is_rare ? (fc_cover){0} : fc_find_cover(&w->corpus, mass);
+    s->main = cover_of(&one);
+    if (two.n == 2 && two.share >= main_share && (one.n == 0 || two.score > one.score))
+        s->main = two;
+    if (is_rare || s->main.n == 2 || (s->main.n == 1 && s->main.base <= general_base))
+        return;
+    s->strong = find_strong(w, feature, d);
+    if (s->main.n > 0) {
+        if (s->strong.base > special_ratio * s->main.base) s->strong.n = 0;
+        return;
+    }
+    const double share = fc_finding_share(&s->strong, mass);
+    if (two.n > 0 && (s->strong.n == 0 || two.share > 2.0 * share)) s->partly = two;
+}
+
+/* "X", "X; also Y". */
+static void add_cover(char *text, size_t n_bytes, const fc_cover *cover,
+                      const fc_token_kinds *kinds)
+{
+    for (int k = 0; k < cover->n; k++) {
+        if (k > 0) snprintf(text + strlen(text), n_bytes - strlen(text), "; also ");
+        const size_t at = strlen(text);
+        fc_finding_phrase(&cover->part[k], kinds, text + at, (int64_t)(n_bytes - at));
+    }
+}
+
+/* The special first: "X when strong (83 %); weaker on Y", "X when strong (83 %); otherwise mixed". */
 static void describe(const workspace *w, int64_t feature, desk *d,
                      const fc_evidence *mass)
 {
     fc_description *description = &w->meaning->description[feature];
     const fc_token_kinds *kinds = &w->meaning->kinds;
-    char main[PHRASE_BYTES] = "mixed", strong[PHRASE_BYTES] = "", rows[48] = "";
+    char *text = description->text, main[PHRASE_BYTES] = "", strong[PHRASE_BYTES] = "";
+    const size_t size = sizeof description->text;
     const int64_t n_active = w->pass->feature[feature].n;
-    const fc_finding found = fc_find_description(&w->corpus, mass);
-    fc_finding special = {0};
-    description->purity = found.share;
-    if (found.n > 0) fc_finding_phrase(&found, kinds, main, sizeof main);
-    if (n_active < RARE)
-        snprintf(rows, sizeof rows, " (fires on %" PRId64 " %s)", n_active,
+    const fc_cover *whole;
+    said s = {0};
+    find_parts(w, &s, feature, d, mass);
+    whole = s.main.n > 0 ? &s.main : &s.partly;
+    add_cover(main, sizeof main, whole, kinds);
+    description->purity = whole->share;
+    if (s.strong.n > 0) fc_finding_phrase(&s.strong, kinds, strong, sizeof strong);
+    if (s.strong.n > 0 && whole->n == 0)
+        description->purity = fc_finding_share(&s.strong, mass);
+    if (s.strong.n > 0)
+        snprintf(text, size, "%s when strong (%d %%); %s%s", strong,
+                 (int)(100.0 * s.strong.share + 0.5),
+                 whole->n > 0 ? "weaker on " : "otherwise mixed", main);
+    else if (s.main.n > 0 && n_active < RARE)
+        snprintf(text, size, "%s (fires on %" PRId64 " %s)", main, n_active,
                  n_active == 1 ? "row" : "rows");
-    else if (found.n == 0 || found.base > general_base)
-        special = find_strong(w, feature, d);
-    if (found.n > 0 && special.base > special_ratio * found.base) special.n = 0;
-    if (special.n > 0) fc_finding_phrase(&special, kinds, strong, sizeof strong);
-    if (found.n == 0) description->purity = fc_finding_share(&special, mass);
-    snprintf(description->text, sizeof description->text, "%s%s%s%s", main,
-             special.n > 0 ? "; strongest on " : "", strong, rows);
+    else
+        snprintf(text, size, "%s%s%s", s.main.n > 0 ? "" : "mixed",
+                 s.partly.n > 0 ? "; partly " : "", main);
 }
 
 static void describe_features(int64_t begin, int64_t end, int worker, void *ctx)

@@ -45,9 +45,9 @@ static const char *name_of_piece(const char *text)
     static const struct {
         const char *text, *name;
     } names[] = {
-        {"'s", "the genitive "},
-        {"=", "the heading mark "},
-        {"@-@", "the hyphen "},
+        {"'s", "the genitive "},       {"=", "the heading mark "},
+        {"@-@", "the hyphen "},        {"@,@", "the thousands comma "},
+        {"@.@", "the decimal point "}, {"\xe2\x90\xa3", "the space "},
     };
     for (size_t i = 0; i < FC_LEN(names); i++)
         if (strcmp(text, names[i].text) == 0) return names[i].name;
@@ -69,16 +69,39 @@ static void add_word(line *l, const fc_predicate *word, const char *rest,
     add_pieces(l, word, rest, kinds);
 }
 
-/* How a part of a word is named behind what it is a part of. */
-static const char *part_after_word(int part)
+/* What part of a word a token is: before a kind of word, and behind pieces. */
+static const struct {
+    const char *before, *behind;
+} parts[] = {
+    [FC_PART_WHOLE] = {"whole ", ", as a word"},
+    [FC_PART_BEGIN] = {"first pieces of ", " at the start of a word"},
+    [FC_PART_INSIDE] = {"later pieces of ", " within a word"},
+    [FC_PART_END] = {"last pieces of ", " at the end of a word"},
+    [FC_PART_NAME] = {"", " in capitalised words"},
+    [FC_PART_NAME_REST] = {"later pieces of capitalised words, ",
+                           " within a capitalised word"},
+};
+
+static bool begins_with(const char *text, const char *beginning)
 {
-    switch (part) {
-    case FC_PART_WHOLE: return ", whole";
-    case FC_PART_BEGIN: return ", first piece";
-    case FC_PART_INSIDE: return ", inner piece";
-    case FC_PART_END: return ", last piece";
-    default: return " in capitalised words";
-    }
+    return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
+/* "the tens digit of a year", "digits of a year"; behind a digit: "`3` as the tens digit of a year",
+ * "`3` in a year", "`3` after a decimal point". */
+static void add_slot(line *l, int slot, bool has_word)
+{
+    const char *text = fc_stand_text[slot];
+    const bool is_several = slot == FC_SLOT_ONE || begins_with(text, "digits ");
+    if (!has_word)
+        add(l, "%s%s", is_several ? "" : "the ", text);
+    else if (begins_with(text, "digits of "))
+        add(l, " in %s", text + strlen("digits of "));
+    else if (begins_with(text, "digits "))
+        add(l, " %s", text + strlen("digits "));
+    else
+        add(l, " as %s%s", is_several ? "" : "the ",
+            is_several ? "a number of one digit" : text);
 }
 
 static bool is_class(const fc_predicate *predicate, fc_token_class class)
@@ -100,6 +123,17 @@ static void add_neighbour(line *l, const char *where, const fc_predicate *predic
         add(l, "%s", fc_class_one[predicate->bit]);
 }
 
+/* "last pieces of words in -ed", "`l` at the start of a word". part may be NULL. */
+static void add_part_of_word(line *l, const fc_predicate *word, const fc_predicate *part,
+                             bool is_word_split, const fc_token_kinds *kinds)
+{
+    const bool is_kind = word->n_pieces == 0;
+    if (part != NULL && is_kind) add(l, "%s", parts[part->bit].before);
+    add_word(l, word, is_word_split ? "\xe2\x80\xa6" : "", kinds);
+    if (part != NULL && (!is_kind || part->bit == FC_PART_NAME))
+        add(l, "%s", parts[part->bit].behind);
+}
+
 void fc_finding_phrase(const fc_finding *finding, const fc_token_kinds *kinds, char *text,
                        int64_t n_bytes)
 {
@@ -114,11 +148,10 @@ void fc_finding_phrase(const fc_finding *finding, const fc_token_kinds *kinds, c
     if (of[FC_ROLE_AFTER] != NULL && is_class(word, FC_CLASS_NUMBER_SPACE))
         add(&l, "the space");
     else if (word != NULL)
-        add_word(&l, word, finding->is_word_split ? "\xe2\x80\xa6" : "", kinds);
-    if (slot != NULL)
-        add(&l, "%s%s", word != NULL ? " as " : "", fc_stand_text[slot->bit]);
-    if (part != NULL)
-        add(&l, "%s", l.n > 0 ? part_after_word(part->bit) : fc_stand_text[part->bit]);
+        add_part_of_word(&l, word, part, finding->is_word_split, kinds);
+    else if (part != NULL)
+        add(&l, "%s", fc_stand_text[part->bit]);
+    if (slot != NULL) add_slot(&l, slot->bit, word != NULL);
     if (l.n == 0) add(&l, "tokens");
     if (of[FC_ROLE_BEFORE] != NULL)
         add_neighbour(&l, "after", of[FC_ROLE_BEFORE], word, kinds);

@@ -165,6 +165,7 @@ static uint64_t part_of(const view *v, int begin, int end)
     if (v->kind[v->at]->is_inside) bits |= STAND(PART_INSIDE);
     if (v->at == end && end > begin) bits |= STAND(PART_END);
     if (v->kind[begin]->is_capital) bits |= STAND(PART_NAME);
+    if (v->kind[begin]->is_capital && v->at > begin) bits |= STAND(PART_NAME_REST);
     return bits;
 }
 

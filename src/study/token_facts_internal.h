@@ -9,37 +9,38 @@
 #include "study/token_class_internal.h"
 
 /* Where a digit stands in its number. X(name, of several) */
-#define FC_DIGIT_SLOTS(X)                          \
-    X(YEAR_1, "first digit of a year")             \
-    X(YEAR_2, "second digit of a year")            \
-    X(YEAR_3, "tens digit of a year")              \
-    X(YEAR_4, "units digit of a year")             \
-    X(YEAR, "digits of a year")                    \
-    X(DAY_1, "first digit of a day of the month")  \
-    X(DAY_2, "second digit of a day of the month") \
-    X(DAY, "digits of a day of the month")         \
-    X(GROUP, "digits after a thousands comma")     \
-    X(DECIMAL, "digits after a decimal point")     \
-    X(ONE, "one-digit numbers")                    \
-    X(TWO_1, "tens digit of a two-digit number")   \
-    X(TWO_2, "units digit of a two-digit number")  \
-    X(THREE, "digits of a three-digit number")     \
-    X(LONG, "digits of a number of five or more")  \
-    X(FIRST, "first digit of a number")            \
+#define FC_DIGIT_SLOTS(X)                                \
+    X(YEAR_1, "first digit of a year")                   \
+    X(YEAR_2, "second digit of a year")                  \
+    X(YEAR_3, "tens digit of a year")                    \
+    X(YEAR_4, "units digit of a year")                   \
+    X(YEAR, "digits of a year")                          \
+    X(DAY_1, "first digit of a day of the month")        \
+    X(DAY_2, "second digit of a day of the month")       \
+    X(DAY, "digits of a day of the month")               \
+    X(GROUP, "digits after a thousands comma")           \
+    X(DECIMAL, "digits after a decimal point")           \
+    X(ONE, "one-digit numbers")                          \
+    X(TWO_1, "tens digit of a two-digit number")         \
+    X(TWO_2, "units digit of a two-digit number")        \
+    X(THREE, "digits of a three-digit number")           \
+    X(LONG, "digits of a number of five digits or more") \
+    X(FIRST, "first digit of a number")                  \
     X(LAST, "last digit of a number")
 
 /* What part of a word a token is. */
-#define FC_WORD_PARTS(X)                    \
-    X(WHOLE, "whole words")                 \
-    X(BEGIN, "first pieces of split words") \
-    X(INSIDE, "pieces inside words")        \
-    X(END, "last pieces of split words")    \
-    X(NAME, "pieces of capitalised words")
+#define FC_WORD_PARTS(X)                          \
+    X(WHOLE, "whole words")                       \
+    X(BEGIN, "first pieces of split words")       \
+    X(INSIDE, "later pieces of words")            \
+    X(END, "last pieces of split words")          \
+    X(NAME, "capitalised words and their pieces") \
+    X(NAME_REST, "later pieces of capitalised words")
 
 /* Where in the text it stands. */
 #define FC_PLACES(X)                          \
     X(TEXT, "at the beginning of a text")     \
-    X(EARLY, "among the first 8 of a text")   \
+    X(EARLY, "near the beginning of a text")  \
     X(SENTENCE, "at the start of a sentence") \
     X(HEADING, "in a heading")                \
     X(BRACKETS, "in brackets")

@@ -54,4 +54,15 @@ for shard in shard-00000 shard-00001 shard-00002 mean; do
     same "$acts/$shard.safetensors" "$work/second/acts/$shard.safetensors"
 done
 run 0 "$FACET" run --quiet "$work/recipe.yaml" # nothing left to do
+
+# A study that is current stays; other built-in concepts than it had make it anew.
+manifest=$work/second/manifest.json
+inode() { stat -c %i "$work/second/features.db"; }
+before=$(inode)
+run 0 "$FACET" run --quiet "$work/recipe.yaml"
+[ "$(inode)" = "$before" ] || fail "a study that is current was made again"
+grep -q "built-in concepts" "$manifest" || fail "the manifest lacks the built-in concepts"
+sed -i '/built-in concepts/,/xxh3/s/"xxh3": "./"xxh3": "x/' "$manifest"
+run 0 "$FACET" run --quiet "$work/recipe.yaml"
+grep -q '"xxh3": "x' "$manifest" && fail "changed concepts did not make the study anew"
 finish

@@ -10,6 +10,7 @@
 #include "base/par.h"
 #include "base/rng.h"
 #include "study/features_db.h"
+#include "study/highlights.h"
 #include "study/study.h"
 
 enum { SENTENCES = 1500, MOST_ROWS = 60000, MOST_TEXT = 1 << 18 };
@@ -183,8 +184,8 @@ static const struct {
 } planted[] = {
     {month_before_number, "months before a number", 0.99, 1.0},
     {genitive, "the genitive `'s`", 0.99, 1.0},
-    {tens_of_year, "tens digit of a year", 0.99, 1.0},
-    {units_of_year, "units digit of a year", 0.99, 1.0},
+    {tens_of_year, "the tens digit of a year", 0.99, 1.0},
+    {units_of_year, "the units digit of a year", 0.99, 1.0},
     {comma_after_however, "`,` after `However`", 0.99, 1.0},
     {the_or_a, "articles", 0.99, 1.0},
     {first_of_text, "capitalised words at the beginning of a text", 0.99, 1.0},
@@ -268,6 +269,32 @@ static void planted_features_are_described(void **state)
     fc_features_close(db);
 }
 
+static void highlights_are_families_that_a_description_explains(void **state)
+{
+    (void)state;
+    if (tokenizer == NULL) skip();
+    const fc_study_source source = {.tokenizer = tokenizer};
+    fc_highlight highlight[N_PLANTED];
+    fc_features_db *db;
+    fc_err err;
+    int64_t n, n_features, n_months = 0;
+    study(&source);
+    fc_assert_ok(fc_features_open(&db, db_path, &err), &err);
+    const fc_feature *feature = fc_features_all(db, &n_features);
+    fc_assert_ok(fc_highlights(db, highlight, N_PLANTED, &n, &err), &err);
+    assert_true(n >= 3);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t id = highlight[i].feature;
+        const char *said = feature[id].description;
+        assert_memory_equal(highlight[i].text, said, strlen(said));
+        assert_non_null(strstr(highlight[i].text, " % of its activation"));
+        assert_true(planted[id].rule != anywhere && planted[id].rule != one_row);
+        n_months += strncmp(said, "months", 6) == 0;
+    }
+    assert_int_equal(n_months, 1); /* two features: one family */
+    fc_features_close(db);
+}
+
 static double share_of(fc_features_db *db, int64_t feature, const char *kind,
                        const char *text)
 {
@@ -342,6 +369,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(planted_features_are_described),
+        TEST(highlights_are_families_that_a_description_explains),
         TEST(profiles_say_what_surrounds_a_feature),
         TEST(without_a_tokenizer_tokens_are_numbers),
         TEST(any_number_of_threads_says_the_same),
