@@ -282,7 +282,7 @@ static void highlights_are_families_that_a_description_explains(void **state)
     fc_assert_ok(fc_features_open(&db, db_path, &err), &err);
     const fc_feature *feature = fc_features_all(db, &n_features);
     fc_assert_ok(fc_highlights(db, highlight, N_PLANTED, &n, &err), &err);
-    assert_true(n >= 3);
+    assert_true(n >= 2); /* what is on more than a twentieth of the rows is none */
     for (int64_t i = 0; i < n; i++) {
         const int64_t id = highlight[i].feature;
         const char *said = feature[id].description;
