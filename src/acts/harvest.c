@@ -1,15 +1,14 @@
-/* harvest.c - corpus through model into a store.
+/* harvest.c - corpus through model into stores, one for each hook.
  *
- *   documents -> sequences -> batch of whole sequences -> forward pass up to the hook
- *             -> rows of the real tokens, appended in corpus order
+ *   harvester -> queue of a store -> its writer           for each hook, from one forward pass
  *
- * The text is first tokenised once without the model, which costs less than one per cent of the
- * forward passes: then too little text is an error in seconds and not after hours, the disk can be
- * checked for the whole store, and progress knows its end. (Standard input is read once.)
+ * With one hook the store is the folder itself; with several it is a folder within, by the hook's
+ * name. Row r is the same token in all of them.
  *
- * Continuing reads the text from the start again and leaves out what lies before the first
- * row wanted: the one after the last checkpoint, which Ctrl-C also takes. The model's rows do not
- * depend on the batch they are in, so the bytes do not depend on where it was interrupted.
+ * Continuing begins at the first row that some store lacks: the one after its last checkpoint, which
+ * Ctrl-C also takes; a store that is further leaves out what it has. The model's rows do not depend
+ * on the batch they are in, so the bytes do not depend on where it was interrupted, nor on what is
+ * collected beside.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "acts/harvest.h"
@@ -19,142 +18,115 @@
 #include <string.h>
 
 #include "acts/harvest_internal.h"
+#include "acts/harvester.h"
 #include "acts/store_queue.h"
-#include "base/alloc.h"
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/log.h"
 
-typedef struct harvest {
-    const fc_collect_config *config;
-    const char *const *paths;
-    int64_t n_paths;
-    fc_model *model;
-    fc_tokenizer *tokenizer;
-    fc_runner *runner;
-    fc_hook_point point;
+typedef struct one_store {
     fc_store_writer *writer;
-    fc_store_queue *queue; /* to the writer */
-    int64_t n_wanted;      /* rows of the finished store; 0 = not known: standard input */
+    fc_store_queue *queue; /* to the writer; NULL: the store is complete */
     int64_t n_stored;      /* rows given to the queue or on disk */
-    int64_t n_passed;      /* rows of all sequences read so far */
-    int64_t n_saved;       /* n_stored at the last checkpoint */
-    double saved_s;        /* its time */
-    fc_text_batch batch;
+} one_store;
+
+typedef struct harvest {
+    const fc_harvest_text *text;
+    const fc_collect_config *config;
+    fc_harvester *harvester;
+    one_store store[FC_MAX_HOOKS];
+    int n_stores;
+    int64_t n_saved; /* row reached at the last checkpoint */
+    double saved_s;  /* its time */
     fc_progress progress;
-    fc_collect_result *result;
 } harvest;
 
-/* --- setting up --------------------------------------------------------------------------- */
+/* --- stores ------------------------------------------------------------------------------- */
 
-static bool is_stdin(const harvest *h)
+static fc_status store_dir(char path[FC_PATH_MAX], const harvest *h, const char *out_dir,
+                           int i, fc_err *err)
 {
-    for (int64_t i = 0; i < h->n_paths; i++)
-        if (strcmp(h->paths[i], "-") == 0) return true;
-    return false;
+    if (h->n_stores == 1) return fc_path_join(path, NULL, out_dir, err);
+    return fc_path_join(path, out_dir, fc_harvester_hook(h->harvester, i)->name, err);
 }
 
-static fc_status check(const harvest *h, fc_err *err)
+static fc_status fill_info(fc_store_info *info, const harvest *h, int i, fc_err *err)
 {
     const fc_collect_config *const config = h->config;
-    if (config->model[0] == '\0') return fc_fail(err, FC_USAGE, "no model given");
-    if (config->hook[0] == '\0')
-        return fc_fail(err, FC_USAGE,
-                       "no hook given, such as model.layers.25.mlp.down_proj");
-    if (h->n_paths < 1) return fc_fail(err, FC_USAGE, "no text file given");
-    if (config->max_length < 2)
-        return fc_fail(err, FC_USAGE, "max-length is %" PRId64 ", expected 2 or more",
-                       config->max_length);
-    if (config->batch_tokens < 1)
-        return fc_fail(err, FC_USAGE, "batch-tokens is %" PRId64 ", expected 1 or more",
-                       config->batch_tokens);
-    if (config->tokens >= 0) return FC_OK;
-    return fc_fail(err, FC_USAGE, "tokens is %" PRId64 ", expected 0 or more",
-                   config->tokens);
-}
-
-static fc_status load(harvest *h, fc_err *err)
-{
-    const fc_collect_config *const config = h->config;
-    FC_TRY(fc_model_load(&h->model, config->model, err));
-    const fc_gemma_config *const shape = fc_model_config(h->model);
-    FC_TRY(fc_hook_parse(&h->point, config->hook, shape, err));
-    FC_TRY(fc_tokenizer_load(&h->tokenizer, config->model, err));
-    if (config->max_length > shape->max_positions)
-        fc_log(FC_LOG_WARN,
-               "max-length %" PRId64 " is beyond the %" PRId64
-               " positions the model was made for",
-               config->max_length, shape->max_positions);
-    return FC_OK;
-}
-
-static fc_text_source source_of(const harvest *h)
-{
-    const fc_collect_config *const config = h->config;
-    return (fc_text_source){
-        .corpus = {.paths = h->paths,
-                   .n_paths = h->n_paths,
-                   .format = (fc_text_format)config->text_format,
-                   .split = (fc_split)config->split,
-                   .field = config->field},
-        .tokenizer = h->tokenizer,
-        .max_length = config->max_length,
-        .overflow = (fc_overflow)config->overflow,
-    };
-}
-
-/* Sets n_wanted from what the text has and what was asked. */
-static fc_status count(harvest *h, fc_err *err)
-{
-    const fc_collect_config *const config = h->config;
-    h->n_wanted = config->tokens;
-    if (is_stdin(h)) return FC_OK;
-    const fc_text_source source = source_of(h);
-    const int64_t limit = config->tokens > 0 ? config->tokens : INT64_MAX;
-    int64_t n = 0;
-    FC_TRY(fc_text_count(&source, limit, &n, err));
-    if (n == 0)
-        return fc_fail(err, FC_MISMATCH, "%s: the text gives no tokens%s", h->paths[0],
-                       h->n_paths > 1 ? " (nor do the files after it)" : "");
-    if (n < config->tokens && !config->allow_fewer)
-        return fc_fail(err, FC_MISMATCH,
-                       "%s: the text gives %" PRId64 " tokens at max-length %" PRId64
-                       ", %" PRId64
-                       " were asked for; add text, ask for fewer, or use --allow-fewer",
-                       h->paths[0], n, config->max_length, config->tokens);
-    h->n_wanted = fc_min(n, limit);
-    return FC_OK;
-}
-
-static fc_status open_store(harvest *h, const char *out_dir, fc_err *err)
-{
-    const fc_collect_config *const config = h->config;
-    fc_store_info info = {
-        .d = h->point.width,
+    const fc_hook_point *const point = fc_harvester_hook(h->harvester, i);
+    *info = (fc_store_info){
+        .d = point->width,
         .dtype = config->dtype == 0 ? FC_BF16 : FC_F32,
-        .n_wanted = h->n_wanted,
+        .n_wanted = fc_harvester_rows(h->harvester),
         .rows_per_shard = config->shard_rows,
         .max_length = config->max_length,
     };
-    snprintf(info.hook, sizeof info.hook, "%s", h->point.name);
-    snprintf(info.model, sizeof info.model, "%s", config->model);
-    snprintf(info.model_hash, sizeof info.model_hash, "%s",
-             fc_model_fingerprint(h->model));
-    FC_TRY(fc_text_hash(h->paths, h->n_paths, info.text_hash, err));
-    json_t *meta =
-        fc_collect_meta(config, h->paths, h->n_paths, fc_runner_precision(h->runner));
+    snprintf(info->hook, sizeof info->hook, "%s", point->name);
+    snprintf(info->model, sizeof info->model, "%s", config->model);
+    snprintf(info->model_hash, sizeof info->model_hash, "%s",
+             fc_harvester_model_hash(h->harvester));
+    return fc_text_hash(h->text->paths, h->text->n_paths, info->text_hash, err);
+}
+
+static fc_status open_store(harvest *h, const char *out_dir, int i, const json_t *meta,
+                            fc_err *err)
+{
+    char dir[FC_PATH_MAX];
+    fc_store_info info;
+    one_store *const store = &h->store[i];
+    FC_TRY(store_dir(dir, h, out_dir, i, err));
+    FC_TRY(fill_info(&info, h, i, err));
+    FC_TRY(fc_store_create(&store->writer, dir, &info, meta, &store->n_stored, err));
+    const bool is_complete = fc_store_writer_is_complete(store->writer);
+    if (store->n_stored > 0 && fc_harvester_is_stdin(h->harvester) && !is_complete)
+        return fc_fail(
+            err, FC_USAGE,
+            "%s: an unfinished store cannot be continued from standard input; remove it, "
+            "or give the text as files",
+            dir);
+    if (is_complete) return FC_OK;
+    return fc_store_queue_open(&store->queue, store->writer,
+                               fc_harvester_batch_rows(h->harvester), info.d, err);
+}
+
+static fc_status open_stores(harvest *h, const char *out_dir, fc_err *err)
+{
+    json_t *const meta = fc_collect_meta(h->config, h->text->paths, h->text->n_paths,
+                                         fc_harvester_precision(h->harvester));
     if (meta == NULL) return fc_fail(err, FC_NOMEM, "no memory for the store's settings");
-    const fc_status status =
-        fc_store_create(&h->writer, out_dir, &info, meta, &h->n_stored, err);
+    fc_status status = FC_OK;
+    for (int i = 0; i < h->n_stores && status == FC_OK; i++)
+        status = open_store(h, out_dir, i, meta, err);
     json_decref(meta);
-    FC_TRY(status);
-    if (h->n_stored == 0 || !is_stdin(h) || fc_store_writer_is_complete(h->writer))
-        return FC_OK;
-    return fc_fail(
-        err, FC_USAGE,
-        "%s: an unfinished store cannot be continued from standard input; remove it, or "
-        "give the text as files",
-        out_dir);
+    return status;
+}
+
+/* Each store found room for itself; together they need more. */
+static fc_status check_space(const harvest *h, const char *out_dir, fc_err *err)
+{
+    const size_t n_element = fc_dtype_size(h->config->dtype == 0 ? FC_BF16 : FC_F32);
+    double n_needed = 0;
+    int64_t n_free = 0;
+    for (int i = 0; i < h->n_stores; i++) {
+        const int64_t n_left =
+            fc_harvester_rows(h->harvester) - h->store[i].n_stored; /* < 0: not known */
+        const int64_t width = fc_harvester_hook(h->harvester, i)->width;
+        n_needed += (double)fc_max(n_left, 0) * (double)width * (double)n_element;
+    }
+    FC_TRY(fc_dir_free_bytes(out_dir, &n_free, err));
+    if ((double)n_free >= n_needed) return FC_OK;
+    return fc_fail(err, FC_IO,
+                   "%s: the disk has %.1f GB free, the stores of %d hooks need %.1f GB",
+                   out_dir, (double)n_free / 1e9, h->n_stores, n_needed / 1e9);
+}
+
+/* The first row that some store lacks; those that are complete lack none. */
+static int64_t first_missing(const harvest *h)
+{
+    int64_t first = INT64_MAX;
+    for (int i = 0; i < h->n_stores; i++)
+        if (h->store[i].queue != NULL) first = fc_min(first, h->store[i].n_stored);
+    return first;
 }
 
 /* --- running ------------------------------------------------------------------------------ */
@@ -170,63 +142,45 @@ static fc_status keep_document(void *ctx, const fc_document *document, int64_t n
     if (document->id > INT32_MAX)
         return fc_fail(err, FC_USAGE, "%s:%" PRId64 ": more than %" PRId32 " documents",
                        document->source, document->line, INT32_MAX);
-    return fc_store_queue_document(h->queue, (int32_t)document->id, &doc, err);
+    for (int i = 0; i < h->n_stores; i++)
+        if (h->store[i].queue != NULL)
+            FC_TRY(fc_store_queue_document(h->store[i].queue, (int32_t)document->id, &doc,
+                                           err));
+    return FC_OK;
 }
 
-/* The hook: x [n_tokens, d]. Sends what is not yet stored of each sequence, its <bos> left out. */
-static fc_status keep_rows(void *ctx, const fc_hook_point *point, float *x,
-                           int64_t n_tokens, fc_err *err)
+/* Sends what the hook's store does not have yet. */
+static fc_status keep_rows(void *ctx, const fc_harvested *rows, fc_err *err)
 {
     harvest *const h = ctx;
-    const fc_text_batch *const batch = &h->batch;
-    FC_CHECK(n_tokens == batch->n);
-    int64_t first =
-        batch->first_row; /* number of the sequence's first row in the store */
-    for (int64_t s = 0; s < batch->n_seqs; s++) {
-        const int64_t n = batch->begin[s + 1] - batch->begin[s] - 1;
-        const int64_t n_skipped = fc_max(0, h->n_stored - first);
-        int64_t n_new = n - n_skipped;
-        if (h->n_wanted > 0) n_new = fc_min(n_new, h->n_wanted - h->n_stored);
-        const int64_t at = batch->begin[s] + 1 + n_skipped;
-        first += n;
-        if (n_new <= 0) continue;
-        fc_store_queue_rows(h->queue, x + at * point->width, batch->row + at, n_new);
-        h->n_stored += n_new;
-    }
-    return fc_store_queue_send(h->queue, err);
+    one_store *const store = &h->store[rows->hook];
+    const int64_t n_known = fc_max(store->n_stored - rows->first, 0);
+    (void)err;
+    if (store->queue == NULL || n_known >= rows->n) return FC_OK;
+    const int64_t width = fc_harvester_hook(h->harvester, rows->hook)->width;
+    fc_store_queue_rows(store->queue, rows->x + n_known * width, rows->row + n_known,
+                        rows->n - n_known);
+    store->n_stored = rows->first + rows->n;
+    return FC_OK;
 }
 
-static bool is_done(const harvest *h)
-{
-    return h->n_wanted > 0 && h->n_stored >= h->n_wanted;
-}
+typedef fc_status queue_fn(fc_store_queue *queue, fc_err *err);
 
-/* Sequences until the batch is full; those that are stored already are passed over. */
-static fc_status fill(harvest *h, fc_sequences *sequences, bool *is_end, fc_err *err)
+static fc_status for_queues(const harvest *h, queue_fn *fn, fc_err *err)
 {
-    fc_text_batch *const batch = &h->batch;
-    fc_text_batch_clear(batch);
-    while (!*is_end && !fc_cancel_requested() && fc_text_batch_has_room(batch)) {
-        fc_sequence sequence;
-        if (h->n_wanted > 0 && h->n_passed >= h->n_wanted) *is_end = true;
-        if (!*is_end) FC_TRY(fc_sequences_next(sequences, &sequence, is_end, err));
-        if (*is_end) break;
-        const int64_t n = sequence.n - 1;
-        if (h->n_passed + n > h->n_stored) {
-            if (batch->n_seqs == 0) batch->first_row = h->n_passed;
-            fc_text_batch_add(batch, &sequence);
-        }
-        h->n_passed += n;
-    }
+    for (int i = 0; i < h->n_stores; i++)
+        if (h->store[i].queue != NULL) FC_TRY(fn(h->store[i].queue, err));
     return FC_OK;
 }
 
 /* Standard input cannot be read again, so what comes after the last shard is not kept. */
 static fc_status checkpoint(harvest *h, fc_err *err)
 {
-    FC_TRY(fc_store_queue_drain(h->queue, err));
-    if (!is_stdin(h)) FC_TRY(fc_store_checkpoint(h->writer, err));
-    h->n_saved = h->n_stored;
+    FC_TRY(for_queues(h, fc_store_queue_drain, err));
+    for (int i = 0; i < h->n_stores; i++)
+        if (h->store[i].queue != NULL && !fc_harvester_is_stdin(h->harvester))
+            FC_TRY(fc_store_checkpoint(h->store[i].writer, err));
+    h->n_saved = fc_harvester_at(h->harvester);
     h->saved_s = fc_clock_s();
     return FC_OK;
 }
@@ -234,76 +188,75 @@ static fc_status checkpoint(harvest *h, fc_err *err)
 static bool is_checkpoint_due(const harvest *h)
 {
     const fc_every *const every = &h->config->checkpoint_every;
-    if (every->steps > 0) return h->n_stored - h->n_saved >= every->steps;
+    if (every->steps > 0)
+        return fc_harvester_at(h->harvester) - h->n_saved >= every->steps;
     return fc_clock_s() - h->saved_s >= every->seconds;
 }
 
 static fc_status stop(harvest *h, fc_err *err)
 {
+    const int64_t n = fc_harvester_at(h->harvester);
     FC_TRY(checkpoint(h, err));
-    if (is_stdin(h))
+    if (fc_harvester_is_stdin(h->harvester))
         return fc_fail(err, FC_CANCELLED,
                        "stopped after %" PRId64 " activations; collecting from standard "
                        "input cannot go on, only begin again",
-                       h->n_stored);
+                       n);
     return fc_fail(err, FC_CANCELLED,
                    "stopped with %" PRId64 " of %" PRId64
                    " activations safe on disk; the same command goes on from there",
-                   h->n_stored, h->n_wanted);
+                   n, fc_harvester_rows(h->harvester));
 }
 
-static fc_status run_batches(harvest *h, fc_sequences *sequences, fc_err *err)
+static fc_status run_batches(harvest *h, fc_err *err)
 {
-    const fc_hook hook = {.point = h->point, .fn = keep_rows, .ctx = h};
-    bool is_end = false;
-    while (!is_end && !is_done(h)) {
-        FC_TRY(fill(h, sequences, &is_end, err));
-        if (fc_cancel_requested()) return stop(h, err);
-        if (h->batch.n_seqs == 0) continue;
-        const fc_batch batch = {
-            .id = h->batch.id,
-            .seqs = {.n_seqs = h->batch.n_seqs, .begin = h->batch.begin}};
-        FC_TRY(fc_runner_run(h->runner, batch, &hook, 1, err));
-        h->result->n_tokens_run += h->batch.n;
+    for (bool is_end = false; !is_end;) {
+        const int64_t before = fc_harvester_at(h->harvester);
+        FC_TRY(fc_harvester_next(h->harvester, &is_end, err));
+        const int64_t at = fc_harvester_at(h->harvester);
+        if (at == before && fc_cancel_requested()) return stop(h, err);
+        if (at == before) continue;
+        FC_TRY(for_queues(h, fc_store_queue_send, err));
         if (is_checkpoint_due(h)) FC_TRY(checkpoint(h, err));
-        fc_progress_set(&h->progress, (double)h->n_stored);
+        fc_progress_set(&h->progress, (double)at);
     }
-    FC_TRY(fc_store_queue_send(h->queue, err)); /* documents after the last batch */
-    return fc_store_queue_drain(h->queue, err);
+    FC_TRY(for_queues(h, fc_store_queue_send, err)); /* documents after the last batch */
+    return for_queues(h, fc_store_queue_drain, err);
 }
 
 static fc_status run(harvest *h, fc_err *err)
 {
-    const fc_text_source source = source_of(h);
-    fc_corpus *corpus = NULL;
-    fc_sequences *sequences = NULL;
-    fc_status status;
-    FC_TRY_GOTO(fc_text_open(&source, &corpus, &sequences, err));
-    fc_sequences_on_document(sequences, keep_document, h);
-    h->progress =
-        fc_progress_begin("collect", "tokens", (double)h->n_stored, (double)h->n_wanted);
-    h->n_saved = h->n_stored;
+    const fc_harvest_sink sink = {.rows = keep_rows, .document = keep_document, .ctx = h};
+    const int64_t first = first_missing(h), n_rows = fc_harvester_rows(h->harvester);
+    if (n_rows > 0 && first >= n_rows) return FC_OK;
+    FC_TRY(fc_harvester_begin(h->harvester, first, &sink, err));
+    h->progress = fc_progress_begin("collect", "tokens", (double)first, (double)n_rows);
+    h->n_saved = first;
     h->saved_s = fc_clock_s();
-    status = run_batches(h, sequences, err);
+    const fc_status status = run_batches(h, err);
     fc_progress_end(&h->progress);
-done:
-    fc_sequences_free(sequences);
-    fc_corpus_close(corpus);
     return status;
 }
 
-/* `auto` is settled once for a store: one that is there goes on as it began, also on a machine whose
- * faster products are others. A damaged meta.json is reported when the store is opened. */
-static fc_precision_choice settle_precision(const fc_collect_config *config,
-                                            const char *out_dir)
+static fc_status finish(const harvest *h, fc_err *err)
+{
+    const bool is_short_allowed = h->config->allow_fewer || h->config->tokens == 0;
+    for (int i = 0; i < h->n_stores; i++)
+        FC_TRY(fc_store_finish(h->store[i].writer, is_short_allowed, err));
+    return FC_OK;
+}
+
+/* --- precision ---------------------------------------------------------------------------- */
+
+/* What a store in `dir` was begun with, else `choice`. A damaged meta.json is reported when the store
+ * is opened. */
+static fc_precision_choice precision_of(const char *dir, fc_precision_choice choice)
 {
     char path[FC_PATH_MAX];
     json_t *meta = NULL;
     const char *word = "";
-    fc_precision_choice choice = (fc_precision_choice)config->precision;
-    if (choice != FC_AUTO_PRECISION) return choice;
-    if (fc_path_join(path, out_dir, "meta.json", NULL) != FC_OK ||
-        !fc_path_exists(path) || fc_json_load(&meta, path, NULL) != FC_OK)
+    if (fc_path_join(path, dir, "meta.json", NULL) != FC_OK || !fc_path_exists(path) ||
+        fc_json_load(&meta, path, NULL) != FC_OK)
         return choice;
     if (fc_json_text(meta, "precision", &word, path, NULL) == FC_OK)
         choice = strcmp(word, "bf16") == 0  ? FC_BF16_PRECISION
@@ -313,26 +266,49 @@ static fc_precision_choice settle_precision(const fc_collect_config *config,
     return choice;
 }
 
-/* Everything between a loaded model and a finished store. */
+/* `auto` is settled once for a store: one that is there goes on as it began, also on a machine whose
+ * faster products are others. The stores of several hooks have one precision. */
+static fc_precision_choice settle_precision(const fc_collect_config *config,
+                                            const char *out_dir)
+{
+    fc_precision_choice choice = (fc_precision_choice)config->precision;
+    fc_names names = {0};
+    if (choice != FC_AUTO_PRECISION) return choice;
+    choice = precision_of(out_dir, choice);
+    if (strchr(config->hook, ',') == NULL || !fc_path_is_dir(out_dir) ||
+        fc_dir_list(&names, out_dir, NULL) != FC_OK)
+        return choice;
+    for (int64_t i = 0; i < names.n && choice == FC_AUTO_PRECISION; i++) {
+        char dir[FC_PATH_MAX];
+        if (fc_path_join(dir, out_dir, names.name[i], NULL) == FC_OK)
+            choice = precision_of(dir, choice);
+    }
+    fc_names_free(&names);
+    return choice;
+}
+
+/* --- all of it ---------------------------------------------------------------------------- */
+
 static fc_status collect(harvest *h, fc_backend *be, const char *out_dir, fc_err *err)
 {
-    const fc_collect_config *const config = h->config;
-    const int64_t n_max = fc_max(config->batch_tokens, config->max_length);
-    FC_TRY(fc_runner_new(&h->runner, h->model, be, settle_precision(config, out_dir),
-                         n_max, err));
-    h->result->precision = fc_runner_precision(h->runner);
-    FC_TRY(count(h, err));
-    FC_TRY(open_store(h, out_dir, err));
-    if (!fc_store_writer_is_complete(h->writer)) {
-        FC_TRY(fc_text_batch_init(&h->batch, n_max, config->max_length, err));
-        FC_TRY(fc_store_queue_open(&h->queue, h->writer, n_max, h->point.width, err));
-        if (!is_done(h)) FC_TRY(run(h, err));
-        FC_TRY(
-            fc_store_finish(h->writer, config->allow_fewer || config->tokens == 0, err));
-    }
-    h->result->n_rows = h->n_stored;
-    h->result->n_docs = fc_store_writer_docs(h->writer);
-    return FC_OK;
+    FC_TRY(fc_harvester_open(&h->harvester, h->text, be,
+                             settle_precision(h->config, out_dir), err));
+    h->n_stores = fc_harvester_hooks(h->harvester);
+    FC_TRY(open_stores(h, out_dir, err));
+    if (h->n_stores > 1) FC_TRY(check_space(h, out_dir, err));
+    FC_TRY(run(h, err));
+    return finish(h, err);
+}
+
+static void fill_result(const harvest *h, fc_collect_result *result)
+{
+    if (h->harvester == NULL) return;
+    result->precision = fc_harvester_precision(h->harvester);
+    result->n_tokens_run = fc_harvester_tokens_run(h->harvester);
+    result->n_hooks = h->n_stores;
+    if (h->store[0].writer == NULL) return;
+    result->n_rows = h->store[0].n_stored;
+    result->n_docs = fc_store_writer_docs(h->store[0].writer);
 }
 
 fc_status fc_collect(const fc_collect_config *config, const char *const *paths,
@@ -340,19 +316,16 @@ fc_status fc_collect(const fc_collect_config *config, const char *const *paths,
                      fc_collect_result *result, fc_err *err)
 {
     const double begin_s = fc_clock_s();
+    const fc_harvest_text text = {config, paths, n_paths};
+    harvest h = {.config = config, .text = &text};
     *result = (fc_collect_result){0};
-    harvest h = {.config = config, .paths = paths, .n_paths = n_paths, .result = result};
-    fc_status status;
-    FC_TRY_GOTO(check(&h, err));
-    FC_TRY_GOTO(load(&h, err));
-    FC_TRY_GOTO(collect(&h, be, out_dir, err));
-done:
-    fc_text_batch_deinit(&h.batch);
-    fc_store_queue_close(h.queue);
-    fc_store_writer_close(h.writer);
-    fc_runner_free(h.runner);
-    fc_tokenizer_free(h.tokenizer);
-    fc_model_close(h.model);
+    const fc_status status = collect(&h, be, out_dir, err);
+    fill_result(&h, result);
+    for (int i = 0; i < h.n_stores; i++) {
+        fc_store_queue_close(h.store[i].queue);
+        fc_store_writer_close(h.store[i].writer);
+    }
+    fc_harvester_close(h.harvester);
     result->seconds = fc_clock_s() - begin_s;
     return status;
 }

@@ -12,8 +12,8 @@
 #define FC_COLLECT_DTYPE_CHOICES "bf16|f32"
 
 typedef struct fc_collect_config {
-    char model[FC_FIELD_TEXT_MAX]; /* checkpoint folder */
-    char hook[FC_FIELD_TEXT_MAX];
+    char model[FC_FIELD_TEXT_MAX];    /* checkpoint folder */
+    char hook[FC_FIELD_TEXT_MAX];     /* one, or several with commas between */
     int64_t tokens;                   /* rows wanted; 0 = all there are */
     int64_t max_length;               /* tokens a sequence, bos included */
     int split, overflow, text_format; /* fc_split, fc_overflow, fc_text_format */
@@ -31,11 +31,13 @@ const fc_field *fc_collect_fields(int64_t *n);
 
 typedef struct fc_collect_result {
     int64_t n_rows, n_docs, n_tokens_run; /* tokens_run: bos included, this process */
+    int n_hooks;
     double seconds;
     fc_precision precision;
 } fc_collect_result;
 
-/* Fills out_dir, or continues it. Paths are text files, "-" = stdin (which cannot be continued).
+/* Fills out_dir, or continues it: a store, or with several hooks a folder of stores, each by its
+ * hook's name, whose row r is the same token in all. Paths are text files, "-" = stdin (which cannot be continued).
  * Fewer tokens in the corpus than asked: fails and says how many there are, unless allow_fewer.
  * Rows are safe on disk at every checkpoint, and on Ctrl-C: then FC_CANCELLED after the running
  * batch. The same call goes on from them. (Not from stdin, of which only whole shards are kept.) */

@@ -41,7 +41,8 @@ typedef struct fc_store_info { /* the part of meta.json that identifies the run 
 /* ---- reading ---- */
 typedef struct fc_store fc_store;
 
-/* Opens a store and maps all shards. Checks names, shapes and sizes of every shard, that ids are not
+/* Opens a store and maps all shards. A folder with the stores of several hooks is refused with their
+ * names. Checks names, shapes and sizes of every shard, that ids are not
  * negative, positions are at least 1 and doc_ids ascend; is_verified also reads everything through
  * and compares checksums. An unfinished store fails unless allow_partial. */
 fc_status fc_store_open(fc_store **store, const char *dir, bool is_verified,
@@ -69,6 +70,11 @@ typedef struct fc_row { /* where a row comes from */
     int32_t token_id, doc_id, position;
 } fc_row;
 fc_row fc_store_row(const fc_store *store, int64_t row);
+
+/* XXH3-128 over (token_id, doc_id, position) of all rows in their order, hex[FC_HASH_HEX]: the same
+ * for stores of one text whose rows are the same tokens, whatever the hook and the shards. A
+ * complete store's meta.json has it as rows_xxh3. */
+fc_status fc_store_rows_hash(const fc_store *store, char *hex, fc_err *err);
 
 /* From mean.safetensors; NULL and 0 while the store is unfinished. mean [d] is borrowed; the other
  * two are means over all rows of ||x|| and of ||x - mean||. */

@@ -28,7 +28,9 @@ typedef struct fc_store_state {
     fc_store_info info;
     bool is_complete;
     char mean_hash[FC_HASH_HEX]; /* of mean.safetensors, once complete */
-    int64_t n_rows, n_docs;      /* sums over the shards */
+    char rows_hash
+        [FC_HASH_HEX];      /* fc_store_rows_hash, once complete; "": made before that */
+    int64_t n_rows, n_docs; /* sums over the shards */
     fc_shard_note *shard;
     int64_t n_shards, capacity;
     fc_shard_note partial; /* rows that follow the shards, not counted in n_rows; has no
@@ -111,8 +113,9 @@ typedef struct fc_store_stats {
     double mean_norm, mean_centred_norm;
 } fc_store_stats;
 
-/* Reads every row of the store in dir twice and writes dir/mean.safetensors. */
-fc_status fc_store_stats_write(const char *dir, fc_err *err);
+/* Reads every row of the store in dir twice and writes dir/mean.safetensors; the digest of the row
+ * table on the way. */
+fc_status fc_store_stats_write(const char *dir, char rows_hash[FC_HASH_HEX], fc_err *err);
 fc_status fc_store_stats_load(fc_store_stats *stats, const char *dir, int64_t d,
                               fc_err *err);
 void fc_store_stats_deinit(fc_store_stats *stats);

@@ -7,6 +7,7 @@
  *    "shards": [{"file", "rows", "bytes", "xxh3",
  *                "documents_file", "documents", "documents_bytes", "documents_xxh3"}, ...],
  *    "partial": {"file", "rows", "bytes", "xxh3"},        only while a shard is being filled
+ *    "rows_xxh3": fc_store_rows_hash,                     only when complete
  *    "mean": {"file": "mean.safetensors", "xxh3"}}        only when complete
  *
  * File names are written for other readers and only checked here: a path never comes from the
@@ -231,6 +232,9 @@ static fc_status read_state(fc_store_state *state, const json_t *root, const cha
     if (!state->is_complete) return FC_OK;
     if (state->n_rows == 0)
         return fc_fail(err, FC_FORMAT, "%s: complete, but without rows", path);
+    if (json_object_get(root, "rows_xxh3") != NULL) /* older stores have none */
+        FC_TRY(need_text(root, "rows_xxh3", state->rows_hash, sizeof state->rows_hash,
+                         path, err));
     const json_t *mean = json_object_get(root, "mean");
     FC_TRY(need_name(mean, "file", FC_STORE_MEAN, path, err));
     return need_text(mean, "xxh3", state->mean_hash, sizeof state->mean_hash, path, err);
@@ -307,6 +311,10 @@ static bool add_rest(json_t *root, const fc_store_state *state, const json_t *me
     if (state->partial.n_rows > 0)
         is_good =
             json_object_set_new(root, "partial", partial_to_json(state)) == 0 && is_good;
+    if (state->is_complete && state->rows_hash[0] != '\0')
+        is_good =
+            json_object_set_new(root, "rows_xxh3", json_string(state->rows_hash)) == 0 &&
+            is_good;
     if (state->is_complete) {
         json_t *mean =
             json_pack("{s:s, s:s}", "file", FC_STORE_MEAN, "xxh3", state->mean_hash);

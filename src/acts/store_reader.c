@@ -10,6 +10,7 @@
 #include "acts/store_internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -169,6 +170,33 @@ static fc_status open_shards(fc_store *store, bool is_verified, fc_err *err)
     return FC_OK;
 }
 
+/* A folder that is no store, but holds some: their names are what its user needs. */
+static fc_status refuse_several(const char *dir, fc_err *err)
+{
+    char path[FC_PATH_MAX], found[256] = "";
+    fc_names names = {0};
+    int64_t n_found = 0;
+    FC_TRY(fc_path_join(path, dir, FC_STORE_META, err));
+    if (fc_path_exists(path) || !fc_path_is_dir(dir)) return FC_OK;
+    FC_TRY(fc_dir_list(&names, dir, err));
+    for (int64_t i = 0; i < names.n; i++) {
+        char inner[FC_PATH_MAX];
+        if (fc_path_join(inner, dir, names.name[i], NULL) != FC_OK ||
+            fc_path_join(path, inner, FC_STORE_META, NULL) != FC_OK ||
+            !fc_path_exists(path))
+            continue;
+        const size_t n = strlen(found);
+        if (n_found++ < 4)
+            (void)snprintf(found + n, sizeof found - n, "%s'%.48s'", n > 0 ? ", " : "",
+                           names.name[i]);
+    }
+    fc_names_free(&names);
+    if (n_found == 0) return FC_OK;
+    return fc_fail(err, FC_USAGE,
+                   "%s: holds the stores of several hooks (%s%s); name one of them", dir,
+                   found, n_found > 4 ? ", .." : "");
+}
+
 fc_status fc_store_open(fc_store **store, const char *dir, bool is_verified,
                         bool allow_partial, fc_err *err)
 {
@@ -176,6 +204,7 @@ fc_status fc_store_open(fc_store **store, const char *dir, bool is_verified,
     fc_status status;
     FC_TRY_GOTO(fc_alloc(&made, 1, sizeof *made, "an activation store", err));
     FC_TRY_GOTO(fc_path_join(made->dir, NULL, dir, err));
+    FC_TRY_GOTO(refuse_several(dir, err));
     FC_TRY_GOTO(fc_store_state_load(&made->state, &made->meta, dir, err));
     const fc_store_state *const state = &made->state;
     if (!state->is_complete && !allow_partial)
@@ -324,6 +353,28 @@ fc_row fc_store_row(const fc_store *store, int64_t row)
     return (fc_row){.token_id = column_at(shard->token, at),
                     .doc_id = column_at(shard->doc, at),
                     .position = column_at(shard->position, at)};
+}
+
+fc_status fc_store_rows_hash(const fc_store *store, char *hex, fc_err *err)
+{
+    enum { GROUP = 1024, COLUMNS = 3 };
+    int32_t table[GROUP * COLUMNS];
+    const int64_t n_rows = fc_store_rows(store);
+    fc_hash *hash = NULL;
+    FC_TRY(fc_hash_new(&hash, err));
+    for (int64_t begin = 0; begin < n_rows; begin += GROUP) {
+        const int64_t n = fc_min(GROUP, n_rows - begin);
+        for (int64_t i = 0; i < n; i++) {
+            const fc_row row = fc_store_row(store, begin + i);
+            table[i * COLUMNS] = row.token_id;
+            table[i * COLUMNS + 1] = row.doc_id;
+            table[i * COLUMNS + 2] = row.position;
+        }
+        fc_hash_update(hash, table, (size_t)(n * COLUMNS) * sizeof table[0]);
+    }
+    fc_hash_hex(hash, hex);
+    fc_hash_free(hash);
+    return FC_OK;
 }
 
 /* --- documents ---------------------------------------------------------------------------- */

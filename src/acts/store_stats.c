@@ -122,7 +122,7 @@ static fc_status allocate(moments *m, results *r, fc_err *err)
     return fc_alloc(&r->mean_f32, m->d, sizeof *r->mean_f32, "the mean activation", err);
 }
 
-fc_status fc_store_stats_write(const char *dir, fc_err *err)
+fc_status fc_store_stats_write(const char *dir, char rows_hash[FC_HASH_HEX], fc_err *err)
 {
     fc_store *store = NULL;
     moments m = {0};
@@ -137,6 +137,7 @@ fc_status fc_store_stats_write(const char *dir, fc_err *err)
     run_pass(&m, 2, r.mean, r.variance, &r.centred_norm);
     for (int64_t j = 0; j < m.d; j++) r.mean_f32[j] = (float)r.mean[j];
     FC_TRY_GOTO(save(&r, m.d, dir, err));
+    status = fc_store_rows_hash(store, rows_hash, err);
 done:
     fc_store_close(store);
     fc_free(m.rows);

@@ -387,7 +387,7 @@ fc_status fc_store_finish(fc_store_writer *writer, bool is_short_allowed, fc_err
                        writer->dir, n, state->info.n_wanted);
     if (writer->n_held > 0) FC_TRY(close_shard(writer, err));
     char path[FC_PATH_MAX];
-    FC_TRY(fc_store_stats_write(writer->dir, err));
+    FC_TRY(fc_store_stats_write(writer->dir, state->rows_hash, err));
     FC_TRY(fc_path_join(path, writer->dir, FC_STORE_MEAN, err));
     FC_TRY(fc_hash_file(path, state->mean_hash, err));
     state->is_complete = true;
