@@ -306,6 +306,9 @@ static void fill_result(const harvest *h, fc_collect_result *result)
     result->precision = fc_harvester_precision(h->harvester);
     result->n_tokens_run = fc_harvester_tokens_run(h->harvester);
     result->n_hooks = h->n_stores;
+    for (int i = 0; i < h->n_stores; i++)
+        snprintf(result->hook[i], sizeof result->hook[i], "%s",
+                 fc_harvester_hook(h->harvester, i)->name);
     if (h->store[0].writer == NULL) return;
     result->n_rows = h->store[0].n_stored;
     result->n_docs = fc_store_writer_docs(h->store[0].writer);

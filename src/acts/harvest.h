@@ -11,6 +11,8 @@
 
 #define FC_COLLECT_DTYPE_CHOICES "bf16|f32"
 
+enum { FC_MAX_HOOKS = 64 };
+
 typedef struct fc_collect_config {
     char model[FC_FIELD_TEXT_MAX];    /* checkpoint folder */
     char hook[FC_FIELD_TEXT_MAX];     /* one, or several with commas between */
@@ -32,6 +34,7 @@ const fc_field *fc_collect_fields(int64_t *n);
 typedef struct fc_collect_result {
     int64_t n_rows, n_docs, n_tokens_run; /* tokens_run: bos included, this process */
     int n_hooks;
+    char hook[FC_MAX_HOOKS][96]; /* their names: of the stores, if there are several */
     double seconds;
     fc_precision precision;
 } fc_collect_result;

@@ -13,8 +13,6 @@
 
 #include "acts/harvest.h"
 
-enum { FC_MAX_HOOKS = 64 };
-
 typedef struct fc_harvest_text { /* what runs through the model; borrowed */
     const fc_collect_config *config;
     const char *const *paths;

@@ -343,11 +343,27 @@ fc_status fc_field_set(const fc_field *field, void *config, const char *text,
     case FC_FIELD_I64: return set_i64(field, member, text, where, err);
     case FC_FIELD_F64: return set_f64(field, member, text, where, err);
     case FC_FIELD_BOOL: return set_bool(member, text, where, err);
-    case FC_FIELD_TEXT: return set_text(member, text, where, err);
+    case FC_FIELD_TEXT:
+    case FC_FIELD_TEXTS: return set_text(member, text, where, err);
     case FC_FIELD_CHOICE: return set_choice(field, member, text, where, err);
     case FC_FIELD_EVERY: return set_every(member, text, where, err);
     }
     fc_check_failed("the kind of the field is known", __FILE__, __LINE__);
+}
+
+fc_status fc_field_add(const fc_field *field, void *config, const char *text,
+                       const char *where, fc_err *err)
+{
+    char *const member = (char *)config + field->offset;
+    char all[2 * FC_FIELD_TEXT_MAX];
+    FC_CHECK(field->kind == FC_FIELD_TEXTS);
+    const int n =
+        snprintf(all, sizeof all, "%s%s%s", member, member[0] != '\0' ? "," : "", text);
+    if (n >= (int)sizeof all)
+        return fc_fail(err, FC_USAGE,
+                       "%s: all together have %d bytes, expected at most %d", where, n,
+                       FC_FIELD_TEXT_MAX - 1);
+    return set_text(member, all, where, err);
 }
 
 /* --- getting ---------------------------------------------------------------------------- */
@@ -382,7 +398,8 @@ fc_status fc_field_get(const fc_field *field, const void *config, fc_strbuf *out
     case FC_FIELD_F64: return get_number(*(const double *)member, "", out, err);
     case FC_FIELD_BOOL:
         return fc_strbuf_addf(out, err, "%s", *(const bool *)member ? "true" : "false");
-    case FC_FIELD_TEXT: return fc_strbuf_addf(out, err, "%s", (const char *)member);
+    case FC_FIELD_TEXT:
+    case FC_FIELD_TEXTS: return fc_strbuf_addf(out, err, "%s", (const char *)member);
     case FC_FIELD_CHOICE: {
         const char *choice = choice_at(field->choices, *(const int *)member, &length);
         FC_CHECK(choice != NULL && *(const int *)member >= 0);

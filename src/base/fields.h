@@ -19,6 +19,7 @@ typedef enum fc_field_kind {
     FC_FIELD_F64,    /* double */
     FC_FIELD_BOOL,   /* bool;     a bare --flag, --no-flag, true/false, yes/no, 1/0 */
     FC_FIELD_TEXT,   /* char[FC_FIELD_TEXT_MAX] inside the struct */
+    FC_FIELD_TEXTS,  /* the same; one or several with commas between */
     FC_FIELD_CHOICE, /* int;      index into `choices`, "a|b|c" */
     FC_FIELD_EVERY   /* fc_every; "2s", "5m", "1h" or a count of steps: "500" */
 } fc_field_kind;
@@ -49,6 +50,10 @@ const char *fc_nearest_name(const char *name, const char *const *candidates, int
 
 /* Parses text into the member. `where` begins the sentence ("--lr", "recipe.yaml:12: lr"). */
 fc_status fc_field_set(const fc_field *field, void *config, const char *text,
+                       const char *where, fc_err *err);
+
+/* For TEXTS: one more, behind those that are there. */
+fc_status fc_field_add(const fc_field *field, void *config, const char *text,
                        const char *where, fc_err *err);
 
 /* The value as text, in the form that fc_field_set takes back exactly. */

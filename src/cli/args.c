@@ -34,17 +34,22 @@ static const fc_field *find_field(const fc_args *args, const char *name)
     return NULL;
 }
 
+typedef fc_status set_fn(const fc_field *field, void *config, const char *text,
+                         const char *where, fc_err *err);
+
 /* Sets the option in every group of the section that has it: --seed means all of them.
- * *n_set counts the groups. */
+ * *n_set counts the groups. TEXTS: `set_texts`. */
 static fc_status set_field(const fc_args *args, const char *section, const char *name,
-                           const char *value, const char *where, int *n_set, fc_err *err)
+                           const char *value, const char *where, set_fn *set_texts,
+                           int *n_set, fc_err *err)
 {
     for (int g = 0; g < args->n_groups; g++) {
         const fc_arg_group *group = &args->group[g];
         if (section[0] && strcmp(group->title, section) != 0) continue;
         const fc_field *field = fc_fields_find(group->fields, group->n, name);
         if (!field) continue;
-        FC_TRY(fc_field_set(field, group->config, value, where, err));
+        set_fn *const set = field->kind == FC_FIELD_TEXTS ? set_texts : fc_field_set;
+        FC_TRY(set(field, group->config, value, where, err));
         (*n_set)++;
     }
     return FC_OK;
@@ -110,6 +115,17 @@ static fc_status parse_list(fc_arg_list *list, const char *inline_value, int arg
     return FC_OK;
 }
 
+/* Whether a field of kind TEXTS had a value on this command line already; now it has. */
+static bool is_begun(fc_args *args, const fc_field *field)
+{
+    if (field->kind != FC_FIELD_TEXTS) return false;
+    for (int i = 0; i < args->n_repeated; i++)
+        if (args->repeated[i] == field) return true;
+    FC_CHECK(args->n_repeated < FC_MAX_REPEATED);
+    args->repeated[args->n_repeated++] = field;
+    return false;
+}
+
 static fc_status parse_option(fc_args *args, int argc, char *const *argv, int *i,
                               fc_err *err)
 {
@@ -138,7 +154,8 @@ static fc_status parse_option(fc_args *args, int argc, char *const *argv, int *i
     }
     int n_set = 0;
     snprintf(where, sizeof where, "--%s", name);
-    return set_field(args, "", field->name, value, where, &n_set, err);
+    return set_field(args, "", field->name, value, where,
+                     is_begun(args, field) ? fc_field_add : fc_field_set, &n_set, err);
 }
 
 static fc_status add_file(fc_args *args, const char *path, fc_err *err)
@@ -152,6 +169,7 @@ static fc_status add_file(fc_args *args, const char *path, fc_err *err)
 fc_status fc_args_parse(fc_args *args, int argc, char *const *argv, fc_err *err)
 {
     bool is_options_over = false;
+    args->n_repeated = 0;
     for (int i = 0; i < argc; i++) {
         const char *a = argv[i];
         if (is_options_over || is_item(a)) {
@@ -190,7 +208,7 @@ fc_status fc_args_set(fc_args *args, const char *section, const char *name,
         list->is_from_recipe = true;
         return list_add(list, value, err);
     }
-    FC_TRY(set_field(args, section, name, value, where, &n_set, err));
+    FC_TRY(set_field(args, section, name, value, where, fc_field_add, &n_set, err));
     if (n_set > 0) return FC_OK;
     for (int g = 0; g < args->n_groups; g++) {
         const fc_arg_group *group = &args->group[g];

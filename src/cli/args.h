@@ -26,7 +26,7 @@ typedef struct fc_arg_list {
     bool is_from_recipe; /* items on the command line then replace these */
 } fc_arg_list;
 
-enum { FC_MAX_GROUPS = 8, FC_MAX_LISTS = 4 };
+enum { FC_MAX_GROUPS = 8, FC_MAX_LISTS = 4, FC_MAX_REPEATED = 4 };
 
 typedef struct fc_args {
     fc_arg_group group[FC_MAX_GROUPS];
@@ -36,6 +36,9 @@ typedef struct fc_args {
     int64_t n_files, files_capacity;
     int64_t min_files, max_files; /* max < 0: any number */
     bool is_help;                 /* -h or --help was given */
+    const fc_field
+        *repeated[FC_MAX_REPEATED]; /* TEXTS that this command line has begun */
+    int n_repeated;
 } fc_args;
 
 void fc_args_group(fc_args *args, const char *title, const fc_field *fields, int64_t n,
@@ -44,11 +47,12 @@ fc_arg_list *fc_args_list(fc_args *args, const char *name, const char *value,
                           const char *help);
 
 /* Parses argv[0 .. argc-1] (the command's name already removed). An unknown option names the nearest
- * one. After "--" everything is a file. */
+ * one. After "--" everything is a file. A field of kind TEXTS replaces what it held at its first
+ * value and takes the others in addition. */
 fc_status fc_args_parse(fc_args *args, int argc, char *const *argv, fc_err *err);
 
 /* Sets `name` from a recipe in the groups whose title is `section`, or in all when section is "".
- * Lists get one item a call. */
+ * Lists and fields of kind TEXTS get one item a call. */
 fc_status fc_args_set(fc_args *args, const char *section, const char *name,
                       const char *value, const char *where, fc_err *err);
 

@@ -41,10 +41,13 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
 
 const fc_command fc_cmd_collect = {
     .name = "collect",
-    .summary = "run text through a model and keep the activations at one hook",
+    .summary = "run text through a model and keep the activations at its hooks",
     .usage =
         "facet collect --model DIR --text FILE... --hook MODULE --tokens N --out ACTS",
-    .text = "Rows are real tokens in corpus order, without <bos>. A store that is there "
+    .text = "Several hooks share one forward pass; each has its store in a folder by its "
+            "name, ACTS/model.layers.5.mlp/,\n"
+            "with the same tokens in the same rows. "
+            "Rows are real tokens in corpus order, without <bos>. A store that is there "
             "is continued where it\n"
             "stopped, to the same bytes as if it had never stopped.\n\n"
             "  facet collect --model gemma-3-1b-it --text wiki.train.raw \\\n"

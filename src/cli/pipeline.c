@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/pipeline.h"
 
+#include <string.h>
+
 #include "base/file.h"
 
 static const fc_field fields[] = {
@@ -37,6 +39,11 @@ static fc_status need_all(const fc_pipeline *p, fc_err *err)
     FC_TRY(fc_cli_need(p->out, "out", "a folder for the run", err));
     FC_TRY(fc_cli_need(p->collect.model, "model (section collect)", "a checkpoint folder",
                        err));
+    if (strchr(p->collect.hook, ',') != NULL)
+        return fc_fail(err, FC_USAGE,
+                       "hook (section collect) is %s, expected one: 'facet sweep' trains "
+                       "on several",
+                       p->collect.hook);
     FC_TRY(fc_cli_need(p->collect.hook, "hook (section collect)",
                        "a module such as model.layers.25.mlp.down_proj", err));
     return fc_cli_need(p->texts->n ? p->texts->item[0] : NULL, "text",

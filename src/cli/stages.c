@@ -40,18 +40,43 @@ static fc_status add_input(json_t *inputs, const char *path, fc_err *err)
     return FC_OK;
 }
 
-/* Takes over entry, config and inputs. */
-static fc_status entry_end(json_t *entry, const char *dir, json_t *inputs, json_t *config,
-                           double seconds, json_t *result, fc_err *err)
+/* Takes over config and inputs. */
+static void entry_fill(json_t *entry, json_t *inputs, json_t *config, double seconds,
+                       json_t *result)
 {
     json_object_set_new(entry, "seconds", json_real(seconds));
     json_object_set_new(entry, "inputs", inputs ? inputs : json_array());
     json_object_set_new(entry, "config", config);
     json_object_set(entry, "result", result);
+}
+
+/* Takes over entry, config and inputs. */
+static fc_status entry_end(json_t *entry, const char *dir, json_t *inputs, json_t *config,
+                           double seconds, json_t *result, fc_err *err)
+{
+    entry_fill(entry, inputs, config, seconds, result);
     return fc_manifest_add(dir, entry, err);
 }
 
 /* ---- collect ---- */
+
+/* Into the store; with several hooks into each: what it says is wanted where the rows are read. */
+static fc_status record_collect(const char *acts_dir, const fc_collect_result *r,
+                                const json_t *entry, fc_err *err)
+{
+    fc_status status = FC_OK;
+    for (int i = 0; i < r->n_hooks && status == FC_OK; i++) {
+        char dir[FC_PATH_MAX];
+        json_t *const copy = json_deep_copy(entry);
+        status = fc_path_join(dir, r->n_hooks > 1 ? acts_dir : NULL,
+                              r->n_hooks > 1 ? r->hook[i] : acts_dir, err);
+        if (status == FC_OK)
+            status = fc_manifest_add(dir, copy, err);
+        else
+            json_decref(copy);
+    }
+    return status;
+}
 
 fc_status fc_stage_collect(const fc_cli *cli, const fc_collect_config *config,
                            const fc_arg_list *texts, const char *acts_dir,
@@ -81,8 +106,9 @@ fc_status fc_stage_collect(const fc_cli *cli, const fc_collect_config *config,
              " documents (%s, %.0f tokens/s)\n",
              acts_dir, r.n_rows, config->hook, r.n_docs, precision,
              r.seconds > 0 ? (double)r.n_tokens_run / r.seconds : 0);
-    status = entry_end(entry, acts_dir, inputs, settings, r.seconds, result->object, err);
-    entry = inputs = settings = NULL;
+    entry_fill(entry, inputs, settings, r.seconds, result->object);
+    inputs = settings = NULL;
+    status = record_collect(acts_dir, &r, entry, err);
 done:
     json_decref(entry);
     json_decref(inputs);

@@ -52,6 +52,7 @@ static fc_status field_json(json_t **value, const fc_field *field, const void *c
         break; /* JSON has no infinity: text */
     }
     case FC_FIELD_TEXT:
+    case FC_FIELD_TEXTS:
     case FC_FIELD_CHOICE:
     case FC_FIELD_EVERY:
     default: break;
