@@ -30,7 +30,8 @@ struct fc_mixer {
     int64_t n_rows, d, n_batches;
     uint32_t *order;       /* full: [n_rows] this epoch's permutation; the thread's */
     fc_mix_buffer *buffer; /* blocks; the thread's */
-    float *x, *norm;       /* the memory of all slots */
+    float *x;              /* the memory of all slots */
+    fc_row_norm *norm;
     uint32_t *row;
     fc_mixed_batch slot[FC_MIXER_SLOTS];
 
@@ -72,7 +73,8 @@ static void fill(fc_mixer *mixer, int64_t k)
     fc_mixer_config *const at = &mixer->config;
     const int64_t slot = k % FC_MIXER_SLOTS, size = at->batch_size, d = mixer->d;
     const int64_t begin = at->index * size, n = fc_min(size, mixer->n_rows - begin);
-    float *const x = mixer->x + slot * size * d, *const norm = mixer->norm + slot * size;
+    float *const x = mixer->x + slot * size * d;
+    fc_row_norm *const norm = mixer->norm + slot * size;
     uint32_t *const row = mixer->row + slot * size;
     if (mixer->buffer != NULL) {
         fc_mix_buffer_draw(mixer->buffer, row, x, n);

@@ -42,9 +42,9 @@ typedef struct fc_mixer_config {
 } fc_mixer_config;
 
 typedef struct fc_mixed_batch {
-    const float *x;      /* [n, d] normalised */
-    const float *norm;   /* [n] what each row was divided by */
-    const uint32_t *row; /* [n] rows of the store */
+    const float *x;          /* [n, d] normalised */
+    const fc_row_norm *norm; /* [n] the way back of each row */
+    const uint32_t *row;     /* [n] rows of the store */
     int64_t n;
     int64_t epoch, index;
 } fc_mixed_batch;

@@ -18,6 +18,25 @@
 
 enum { LANES = 8 };
 
+static const float LAYER_EPSILON = 1e-5f; /* SAELens' */
+
+const char *fc_norm_name(fc_norm_kind kind)
+{
+    switch (kind) {
+    case FC_NORM_NONE: return "none";
+    case FC_NORM_CENTER_UNIT: return "center_unit";
+    case FC_NORM_CENTER_SCALE: return "center_scale";
+    case FC_NORM_LAYER: return "layer";
+    case FC_NORM_CONSTANT: return "constant";
+    }
+    return "unknown";
+}
+
+static bool has_mean(fc_norm_kind kind)
+{
+    return kind == FC_NORM_CENTER_UNIT || kind == FC_NORM_CENTER_SCALE;
+}
+
 fc_status fc_normaliser_init(fc_normaliser *normaliser, fc_norm_kind kind, int64_t d,
                              const float *mean, float norm, fc_err *err)
 {
@@ -33,7 +52,7 @@ fc_status fc_normaliser_init(fc_normaliser *normaliser, fc_norm_kind kind, int64
                            (double)norm);
         made.norm = norm;
     }
-    if (kind != FC_NORM_NONE) {
+    if (has_mean(kind)) {
         FC_TRY(fc_alloc(&made.mean, d, sizeof *mean, "the mean activation", err));
         memcpy(made.mean, mean, (size_t)d * sizeof *mean);
     }
@@ -47,7 +66,7 @@ fc_status fc_normaliser_of_store(fc_normaliser *normaliser, fc_norm_kind kind,
     const int64_t d = fc_store_info_of(store)->d;
     const double norm = fc_store_mean_centred_norm(store) / sqrt((double)d);
     *normaliser = (fc_normaliser){0};
-    if (kind != FC_NORM_NONE && fc_store_mean(store) == NULL)
+    if (has_mean(kind) && fc_store_mean(store) == NULL)
         return fc_fail(err, FC_MISMATCH,
                        "the activation store is unfinished: its mean is not known yet");
     return fc_normaliser_init(normaliser, kind, d, fc_store_mean(store), (float)norm,
@@ -72,34 +91,68 @@ static float row_norm(const float *x, int64_t d)
     return (float)sqrt(lane[0]);
 }
 
-void fc_normalise(const fc_normaliser *normaliser, float *y, const float *x, float *norm,
-                  int64_t n)
+static float row_mean(const float *x, int64_t d)
+{
+    double sum = 0.0;
+    for (int64_t j = 0; j < d; j++) sum += (double)x[j];
+    return (float)(sum / (double)d);
+}
+
+/* One row; what it takes back. */
+static fc_row_norm normalise_row(const fc_normaliser *normaliser, float *y,
+                                 const float *x)
+{
+    const int64_t d = normaliser->d;
+    fc_row_norm back = {1, 0};
+    float divisor = 1;
+    if (normaliser->kind == FC_NORM_LAYER) back.shift = row_mean(x, d);
+    if (has_mean(normaliser->kind))
+        for (int64_t j = 0; j < d; j++) y[j] = x[j] - normaliser->mean[j];
+    else
+        for (int64_t j = 0; j < d; j++) y[j] = x[j] - back.shift;
+    switch (normaliser->kind) {
+    case FC_NORM_NONE: return back;
+    case FC_NORM_CENTER_UNIT: divisor = back.scale = row_norm(y, d); break;
+    case FC_NORM_CENTER_SCALE: divisor = back.scale = normaliser->norm; break;
+    case FC_NORM_LAYER:
+        back.scale = d > 1 ? row_norm(y, d) / sqrtf((float)(d - 1)) : 0;
+        divisor = back.scale + LAYER_EPSILON;
+        break;
+    case FC_NORM_CONSTANT: divisor = back.scale = row_norm(y, d) / sqrtf((float)d); break;
+    }
+    if (divisor != 0)
+        for (int64_t j = 0; j < d; j++) y[j] /= divisor;
+    return back;
+}
+
+void fc_normalise(const fc_normaliser *normaliser, float *y, const float *x,
+                  fc_row_norm *norm, int64_t n)
 {
     const int64_t d = normaliser->d;
     FC_ASSERT(d > 0);
-    const bool is_plain = normaliser->kind == FC_NORM_NONE;
-    if (is_plain && y != x && n > 0) memcpy(y, x, (size_t)(n * d) * sizeof *y);
+    if (normaliser->kind == FC_NORM_NONE) {
+        if (y != x && n > 0) memcpy(y, x, (size_t)(n * d) * sizeof *y);
+        for (int64_t i = 0; norm != NULL && i < n; i++) norm[i] = (fc_row_norm){1, 0};
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
-        float divisor = 1;
-        if (!is_plain) {
-            float *const to = y + i * d;
-            const float *const from = x + i * d;
-            for (int64_t j = 0; j < d; j++) to[j] = from[j] - normaliser->mean[j];
-            divisor = normaliser->kind == FC_NORM_CENTER_UNIT ? row_norm(to, d)
-                                                              : normaliser->norm;
-            if (divisor != 0)
-                for (int64_t j = 0; j < d; j++) to[j] /= divisor;
-        }
-        if (norm != NULL) norm[i] = divisor;
+        const fc_row_norm back = normalise_row(normaliser, y + i * d, x + i * d);
+        if (norm != NULL) norm[i] = back;
     }
 }
 
-void fc_denormalise(const fc_normaliser *normaliser, float *y, const float *norm,
+void fc_denormalise(const fc_normaliser *normaliser, float *y, const fc_row_norm *norm,
                     int64_t n)
 {
     const int64_t d = normaliser->d;
     if (normaliser->kind == FC_NORM_NONE) return;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < d; j++)
-            y[i * d + j] = y[i * d + j] * norm[i] + normaliser->mean[j];
+    for (int64_t i = 0; i < n; i++) {
+        float *const row = y + i * d;
+        if (has_mean(normaliser->kind))
+            for (int64_t j = 0; j < d; j++)
+                row[j] = row[j] * norm[i].scale + normaliser->mean[j];
+        else
+            for (int64_t j = 0; j < d; j++)
+                row[j] = row[j] * norm[i].scale + norm[i].shift;
+    }
 }

@@ -16,6 +16,7 @@
 #include "study/meaning_internal.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +227,10 @@ static fc_status scales_of(float **scale, const fc_study_job *job,
     case FC_NORM_NONE: break;
     case FC_NORM_CENTER_SCALE: unit = (double)job->sae->normaliser.norm; break;
     case FC_NORM_CENTER_UNIT: unit = fc_store_mean_centred_norm(job->store); break;
+    case FC_NORM_LAYER:
+    case FC_NORM_CONSTANT:
+        unit = fc_store_mean_norm(job->store) / sqrt((double)job->sae->d_in);
+        break;
     }
     if (!(unit > 0.0)) unit = 1.0;
     FC_TRY(fc_alloc(scale, n, sizeof **scale, "maxima", err));

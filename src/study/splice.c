@@ -86,7 +86,7 @@ static void normalise_rows(int64_t begin, int64_t end, int worker, void *ctx)
     const block *b = ctx;
     const fc_splice *s = b->splice;
     const int64_t d_in = s->sae->d_in, d_out = s->sae->d_out, n = end - begin;
-    float *norm_of_x = s->is_transcoder ? NULL : s->norm + begin;
+    fc_row_norm *norm_of_x = s->is_transcoder ? NULL : s->norm + begin;
     fc_normalise(&s->sae->normaliser, s->x + begin * d_in, b->x + begin * d_in, norm_of_x,
                  n);
     if (s->is_transcoder)

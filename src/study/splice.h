@@ -17,13 +17,13 @@ typedef struct fc_splice {
     const fc_sae *sae; /* borrowed, as is the backend */
     fc_backend *be;
     bool is_transcoder;
-    int64_t n_block; /* rows encoded at a time: their features take 256 MB at most */
-    fc_codes *codes; /* of the last block */
-    float *x;        /* [n_block, d_in] normalised */
-    float *target;   /* [n_block, d_out] normalised; x itself but for transcoders */
-    float *norm;     /* [n_block] of the target */
-    fc_mat w_dec;    /* [d_sae, d_out]; in BF16 rounded once for all blocks */
-    void *rounded;   /* what it is then */
+    int64_t n_block;   /* rows encoded at a time: their features take 256 MB at most */
+    fc_codes *codes;   /* of the last block */
+    float *x;          /* [n_block, d_in] normalised */
+    float *target;     /* [n_block, d_out] normalised; x itself but for transcoders */
+    fc_row_norm *norm; /* [n_block] of the target */
+    fc_mat w_dec;      /* [d_sae, d_out]; in BF16 rounded once for all blocks */
+    void *rounded;     /* what it is then */
 } fc_splice;
 
 fc_status fc_splice_new(fc_splice **created, const fc_sae *sae, fc_backend *be,

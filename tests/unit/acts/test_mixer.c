@@ -64,7 +64,8 @@ static void check_batch(const bench *b, const fc_mixed_batch *batch, int64_t bat
                         int64_t epoch, int64_t index)
 {
     uint32_t order[N_ROWS];
-    float x[FAKE_D], norm;
+    float x[FAKE_D];
+    fc_row_norm norm;
     fc_rng_permutation(SEED, (uint64_t)(FC_RNG_EPOCH + epoch), N_ROWS, order);
     assert_int_equal(batch->epoch, epoch);
     assert_int_equal(batch->index, index);

@@ -87,7 +87,8 @@ static fc_mixer *start(const bench *b, const fc_mixer_config *config)
 /* The rows are those given, and the data is theirs. */
 static void check_rows(const bench *b, const fc_mixed_batch *batch, const uint32_t *row)
 {
-    float x[FAKE_D], norm;
+    float x[FAKE_D];
+    fc_row_norm norm;
     assert_memory_equal(batch->row, row, (size_t)batch->n * sizeof *row);
     for (int64_t i = 0; i < batch->n; i++) {
         fc_store_read(b->store, row[i], 1, x);

@@ -24,11 +24,12 @@ static void none_changes_nothing(void **state)
 {
     (void)state;
     fc_normaliser normaliser = {.d = D}; /* ready without init */
-    float x[N * D], y[N * D], mean[D], norm[N];
+    float x[N * D], y[N * D], mean[D];
+    fc_row_norm norm[N];
     make_rows(x, mean);
     fc_normalise(&normaliser, y, x, norm, N);
     assert_memory_equal(y, x, sizeof y);
-    for (int64_t i = 0; i < N; i++) assert_true(norm[i] == 1);
+    for (int64_t i = 0; i < N; i++) assert_true(norm[i].scale == 1);
     fc_denormalise(&normaliser, y, norm, N);
     assert_memory_equal(y, x, sizeof y);
     fc_normaliser_deinit(&normaliser);
@@ -39,7 +40,8 @@ static void center_unit_gives_unit_rows_in_the_direction_of_the_centred_ones(voi
     (void)state;
     fc_err err;
     fc_normaliser normaliser;
-    float x[N * D], y[N * D], mean[D], norm[N];
+    float x[N * D], y[N * D], mean[D];
+    fc_row_norm norm[N];
     make_rows(x, mean);
     fc_assert_ok(fc_normaliser_init(&normaliser, FC_NORM_CENTER_UNIT, D, mean, 0, &err),
                  &err);
@@ -50,10 +52,10 @@ static void center_unit_gives_unit_rows_in_the_direction_of_the_centred_ones(voi
             const float c = x[i * D + j] - mean[j];
             square += (double)c * (double)c;
             unit += (double)y[i * D + j] * (double)y[i * D + j];
-            const float expected = c / norm[i];
+            const float expected = c / norm[i].scale;
             assert_memory_equal(&y[i * D + j], &expected, sizeof expected);
         }
-        assert_true(fabs((double)norm[i] - sqrt(square)) <= 6e-8 * sqrt(square));
+        assert_true(fabs((double)norm[i].scale - sqrt(square)) <= 6e-8 * sqrt(square));
         assert_true(fabs(unit - 1) < 1e-6);
     }
     fc_normaliser_deinit(&normaliser);
@@ -64,25 +66,27 @@ static void center_scale_divides_all_rows_by_one_norm(void **state)
     (void)state;
     fc_err err;
     fc_normaliser normaliser;
-    float x[N * D], y[N * D], mean[D], norm[N];
+    float x[N * D], y[N * D], mean[D];
+    fc_row_norm norm[N];
     make_rows(x, mean);
     fc_assert_ok(
         fc_normaliser_init(&normaliser, FC_NORM_CENTER_SCALE, D, mean, 2.5f, &err), &err);
     fc_normalise(&normaliser, y, x, norm, N);
     for (int64_t i = 0; i < N * D; i++) assert_true(y[i] == (x[i] - mean[i % D]) / 2.5f);
-    for (int64_t i = 0; i < N; i++) assert_true(norm[i] == 2.5f);
+    for (int64_t i = 0; i < N; i++) assert_true(norm[i].scale == 2.5f);
     fc_normaliser_deinit(&normaliser);
 }
 
 static void the_way_back_gives_the_rows(void **state)
 {
     (void)state;
-    const fc_norm_kind kinds[] = {FC_NORM_NONE, FC_NORM_CENTER_UNIT,
-                                  FC_NORM_CENTER_SCALE};
+    const fc_norm_kind kinds[] = {FC_NORM_NONE, FC_NORM_CENTER_UNIT, FC_NORM_CENTER_SCALE,
+                                  FC_NORM_CONSTANT};
     for (size_t k = 0; k < FC_LEN(kinds); k++) {
         fc_err err;
         fc_normaliser normaliser;
-        float x[N * D], y[N * D], mean[D], norm[N];
+        float x[N * D], y[N * D], mean[D];
+        fc_row_norm norm[N];
         make_rows(x, mean);
         fc_assert_ok(fc_normaliser_init(&normaliser, kinds[k], D, mean, 3, &err), &err);
         fc_normalise(&normaliser, y, x, norm, N);
@@ -95,8 +99,8 @@ static void the_way_back_gives_the_rows(void **state)
 static void normalising_in_place_in_parts_gives_the_same_bytes(void **state)
 {
     (void)state;
-    const fc_norm_kind kinds[] = {FC_NORM_NONE, FC_NORM_CENTER_UNIT,
-                                  FC_NORM_CENTER_SCALE};
+    const fc_norm_kind kinds[] = {FC_NORM_NONE, FC_NORM_CENTER_UNIT, FC_NORM_CENTER_SCALE,
+                                  FC_NORM_LAYER, FC_NORM_CONSTANT};
     for (size_t k = 0; k < FC_LEN(kinds); k++) {
         fc_err err;
         fc_normaliser normaliser;
@@ -116,13 +120,14 @@ static void a_row_equal_to_the_mean_becomes_zero_and_comes_back(void **state)
     (void)state;
     fc_err err;
     fc_normaliser normaliser;
-    float y[D], mean[D], x[N * D], norm;
+    float y[D], mean[D], x[N * D];
+    fc_row_norm norm;
     make_rows(x, mean);
     fc_assert_ok(fc_normaliser_init(&normaliser, FC_NORM_CENTER_UNIT, D, mean, 0, &err),
                  &err);
     fc_normalise(&normaliser, y, mean, &norm, 1);
     for (int64_t j = 0; j < D; j++) assert_true(y[j] == 0);
-    assert_true(norm == 0);
+    assert_true(norm.scale == 0);
     fc_denormalise(&normaliser, y, &norm, 1);
     assert_memory_equal(y, mean, sizeof mean);
     fc_normaliser_deinit(&normaliser);
@@ -163,6 +168,36 @@ static void impossible_values_are_refused(void **state)
         FC_NOMEM, "mean");
     assert_null(normaliser.mean);
     fc_alloc_fail_at(0);
+}
+
+static void layer_and_constant_need_nothing_but_the_row(void **state)
+{
+    (void)state;
+    fc_err err = {0};
+    const float x[] = {1, 2, 3, 6, 5, 5, 5, 5, 0, 0, 0, 0};
+    /* row 0: mean 3, variance 14/3 over d - 1; norm sqrt(50), sqrt(d) = 2 */
+    const double std = sqrt(14.0 / 3.0), length = sqrt(50.0) / 2.0;
+    float y[12];
+    fc_row_norm norm[3];
+    fc_normaliser layer, constant;
+    fc_assert_ok(fc_normaliser_init(&layer, FC_NORM_LAYER, 4, NULL, 0, &err), &err);
+    fc_assert_ok(fc_normaliser_init(&constant, FC_NORM_CONSTANT, 4, NULL, 0, &err), &err);
+    assert_null(layer.mean);
+    fc_normalise(&layer, y, x, norm, 3);
+    assert_true(fabs((double)norm[0].scale - std) < 1e-6 && norm[0].shift == 3);
+    for (int j = 0; j < 4; j++)
+        assert_true(fabs((double)y[j] - ((double)x[j] - 3) / (std + 1e-5)) < 1e-6);
+    for (int j = 4; j < 12; j++) assert_true(y[j] == 0);
+    fc_denormalise(&layer, y, norm, 3);
+    for (int j = 4; j < 12; j++)
+        assert_true(y[j] == x[j]); /* what it was given exactly */
+    fc_normalise(&constant, y, x, norm, 3);
+    assert_true(fabs((double)norm[0].scale - length) < 1e-6 && norm[0].shift == 0);
+    for (int j = 0; j < 4; j++)
+        assert_true(fabs((double)y[j] - (double)x[j] / length) < 1e-6);
+    for (int j = 8; j < 12; j++) assert_true(y[j] == 0);
+    fc_denormalise(&constant, y, norm, 3);
+    for (int j = 0; j < 12; j++) assert_true(fabs((double)(y[j] - x[j])) < 1e-5);
 }
 
 static void center_scale_of_a_store_gives_rows_of_mean_norm_root_d(void **state)
@@ -253,6 +288,7 @@ static void seed_rows_come_out_as_in_the_experiment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layer_and_constant_need_nothing_but_the_row),
         cmocka_unit_test(none_changes_nothing),
         cmocka_unit_test(
             center_unit_gives_unit_rows_in_the_direction_of_the_centred_ones),

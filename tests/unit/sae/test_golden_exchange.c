@@ -267,7 +267,8 @@ static void folding_center_scale_changes_no_feature(void **state)
         fc_err err = {0};
         char dir[FC_PATH_MAX];
         fc_sae *sae = make_sae(FC_NORM_CENTER_SCALE, is_subtracted), *folded = NULL;
-        float *raw = floats(N_ROWS * D_IN), *x = floats(N_ROWS * D_IN), norm[N_ROWS];
+        float *raw = floats(N_ROWS * D_IN), *x = floats(N_ROWS * D_IN);
+        fc_row_norm norm[N_ROWS];
         float *f = floats(N_ROWS * D_SAE), *f_raw = floats(N_ROWS * D_SAE);
         float *y = floats(N_ROWS * D_IN), *y_raw = floats(N_ROWS * D_IN);
         fill(raw, N_ROWS * D_IN, 500000, 4.0);
