@@ -6,57 +6,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/par.h"
+#include "cli/stage_entry.h"
 #include "formats/manifest.h"
 #include "study/concept_texts.h"
 #include "study/features_db.h"
-
-/* ---- the manifest entry of a stage ---- */
-
-static json_t *entry_begin(const fc_cli *cli, const char *command, const fc_backend *be)
-{
-    char when[32];
-    const time_t now = (time_t)fc_wall_clock_s();
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    (void)cli;
-    return json_pack("{ss, ss, ss, si}", "command", command, "started", when, "backend",
-                     be ? be->ops->name : "none", "threads", fc_par_threads());
-}
-
-static fc_status add_input(json_t *inputs, const char *path, fc_err *err)
-{
-    char hex[FC_HASH_HEX];
-    if (strcmp(path, "-") == 0) return FC_OK;
-    FC_TRY(fc_hash_file(path, hex, err));
-    json_array_append_new(inputs, json_pack("{ss, sI, ss}", "path", path, "bytes",
-                                            (json_int_t)fc_file_size(path), "xxh3", hex));
-    return FC_OK;
-}
-
-/* Takes over config and inputs. */
-static void entry_fill(json_t *entry, json_t *inputs, json_t *config, double seconds,
-                       json_t *result)
-{
-    json_object_set_new(entry, "seconds", json_real(seconds));
-    json_object_set_new(entry, "inputs", inputs ? inputs : json_array());
-    json_object_set_new(entry, "config", config);
-    json_object_set(entry, "result", result);
-}
-
-/* Takes over entry, config and inputs. */
-static fc_status entry_end(json_t *entry, const char *dir, json_t *inputs, json_t *config,
-                           double seconds, json_t *result, fc_err *err)
-{
-    entry_fill(entry, inputs, config, seconds, result);
-    return fc_manifest_add(dir, entry, err);
-}
 
 /* ---- collect ---- */
 
@@ -90,11 +47,11 @@ fc_status fc_stage_collect(const fc_cli *cli, const fc_collect_config *config,
     fc_status status = FC_OK;
 
     FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
-    entry = entry_begin(cli, "collect", be);
+    entry = fc_entry_begin(cli, "collect", be);
     FC_TRY_GOTO(fc_collect(config, (const char *const *)texts->item, texts->n, be,
                            acts_dir, &r, err));
     for (int64_t i = 0; i < texts->n; i++)
-        FC_TRY_GOTO(add_input(inputs, texts->item[i], err));
+        FC_TRY_GOTO(fc_entry_input(inputs, texts->item[i], err));
     FC_TRY_GOTO(fc_manifest_config(&settings, fields, n_fields, config, err));
     const char *precision = r.precision == FC_PRECISION_BF16 ? "bf16" : "f32";
     result->object = json_pack(
@@ -106,7 +63,7 @@ fc_status fc_stage_collect(const fc_cli *cli, const fc_collect_config *config,
              " documents (%s, %.0f tokens/s)\n",
              acts_dir, r.n_rows, config->hook, r.n_docs, precision,
              r.seconds > 0 ? (double)r.n_tokens_run / r.seconds : 0);
-    entry_fill(entry, inputs, settings, r.seconds, result->object);
+    fc_entry_fill(entry, inputs, settings, r.seconds, result->object);
     inputs = settings = NULL;
     status = record_collect(acts_dir, &r, entry, err);
 done:
@@ -132,10 +89,10 @@ fc_status fc_stage_train(const fc_cli *cli, const fc_train_config *config,
     fc_status status = FC_OK;
 
     FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
-    entry = entry_begin(cli, "train", be);
+    entry = fc_entry_begin(cli, "train", be);
     FC_TRY_GOTO(fc_train(config, acts_dir, be, run_dir, is_resume, &r, err));
     FC_TRY_GOTO(fc_path_join(path, acts_dir, "meta.json", err));
-    FC_TRY_GOTO(add_input(inputs, path, err));
+    FC_TRY_GOTO(fc_entry_input(inputs, path, err));
     FC_TRY_GOTO(fc_manifest_config(&settings, fields, n_fields, config, err));
     result->object = json_pack("{ss, ss, sI, sf, sf, sf, sf, sI, sf}", "command", "train",
                                "out", run_dir, "steps", (json_int_t)r.steps, "total",
@@ -144,7 +101,8 @@ fc_status fc_stage_train(const fc_cli *cli, const fc_train_config *config,
     snprintf(result->text, sizeof result->text,
              "%s: %" PRId64 " steps, mse %.4g, l0 %.1f, %" PRId64 " dead (%.0f s)\n",
              run_dir, r.steps, r.mse, r.l0, r.n_dead, r.seconds);
-    status = entry_end(entry, run_dir, inputs, settings, r.seconds, result->object, err);
+    status =
+        fc_entry_end(entry, run_dir, inputs, settings, r.seconds, result->object, err);
     entry = inputs = settings = NULL;
 done:
     json_decref(entry);
@@ -155,22 +113,6 @@ done:
 }
 
 /* ---- study ---- */
-
-/* The store a run was trained on: "acts" of its recipe.json. */
-static fc_status find_store(char *path, const char *acts_dir, const char *run_dir,
-                            fc_err *err)
-{
-    json_t *recipe = NULL;
-    char file[FC_PATH_MAX];
-    const char *acts = NULL;
-    if (acts_dir && acts_dir[0]) return fc_path_join(path, NULL, acts_dir, err);
-    FC_TRY(fc_path_join(file, run_dir, "recipe.json", err));
-    FC_TRY(fc_json_load(&recipe, file, err));
-    fc_status status = fc_json_need_text(recipe, "acts", &acts, file, err);
-    if (status == FC_OK) status = fc_path_join(path, NULL, acts, err);
-    json_decref(recipe);
-    return status;
-}
 
 /* A tokenizer is welcome, not needed: without the model's folder, contexts show ids. */
 static fc_tokenizer *try_tokenizer(const char *model)
@@ -211,30 +153,13 @@ static bool is_study_current(const char *run_dir, const json_t *inputs,
                              const json_t *settings)
 {
     char path[FC_PATH_MAX];
-    json_t *manifest = NULL;
-    fc_err err;
-    bool is_current = false;
     fc_features_db *db = NULL;
-    if (fc_path_join(path, run_dir, "features.db", &err) != FC_OK ||
-        fc_features_open(&db, path, &err) !=
+    if (fc_path_join(path, run_dir, "features.db", NULL) != FC_OK ||
+        fc_features_open(&db, path, NULL) !=
             FC_OK) /* missing, damaged, of another version */
         return false;
     fc_features_close(db);
-    if (fc_path_join(path, run_dir, "manifest.json", &err) != FC_OK ||
-        !fc_path_exists(path))
-        return false;
-    if (fc_json_load(&manifest, path, &err) != FC_OK) return false;
-    size_t i;
-    json_t *entry;
-    json_array_foreach(json_object_get(manifest, "commands"), i, entry)
-    {
-        const char *command = json_string_value(json_object_get(entry, "command"));
-        if (command && strcmp(command, "study") == 0)
-            is_current = json_equal(json_object_get(entry, "inputs"), inputs) &&
-                         json_equal(json_object_get(entry, "config"), settings);
-    }
-    json_decref(manifest);
-    return is_current;
+    return fc_entry_is_current(run_dir, "study", inputs, settings);
 }
 
 static bool has_own_concepts(const char *choice)
@@ -265,12 +190,12 @@ static fc_status study_inputs(json_t *inputs, const char *acts, const char *run_
                               const char *concepts, fc_err *err)
 {
     char path[FC_PATH_MAX];
-    if (has_own_concepts(concepts)) FC_TRY(add_input(inputs, concepts, err));
+    if (has_own_concepts(concepts)) FC_TRY(fc_entry_input(inputs, concepts, err));
     if (concepts[0] == '\0') add_built_in_concepts(inputs);
     FC_TRY(fc_path_join(path, acts, "meta.json", err));
-    FC_TRY(add_input(inputs, path, err));
+    FC_TRY(fc_entry_input(inputs, path, err));
     FC_TRY(fc_path_join(path, run_dir, "sae/sae_weights.safetensors", err));
-    return add_input(inputs, path, err);
+    return fc_entry_input(inputs, path, err);
 }
 
 static void study_result(fc_stage_result *result, const fc_study_result *r,
@@ -304,7 +229,7 @@ fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
     const fc_field *fields = fc_study_fields(&n_fields);
     fc_status status = FC_OK;
 
-    FC_TRY_GOTO(find_store(acts, acts_dir, run_dir, err));
+    FC_TRY_GOTO(fc_run_store(acts, acts_dir, run_dir, err));
     FC_TRY_GOTO(fc_path_join(path, run_dir, "sae", err));
     FC_TRY_GOTO(fc_path_join(db, run_dir, "features.db", err));
     FC_TRY_GOTO(study_inputs(inputs, acts, run_dir, config->concepts, err));
@@ -317,11 +242,12 @@ fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
     FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
     tokenizer = try_tokenizer(fc_store_info_of(store)->model);
     model = try_model(fc_store_info_of(store));
-    entry = entry_begin(cli, "study", be);
+    entry = fc_entry_begin(cli, "study", be);
     const fc_study_source source = {tokenizer, model, concepts};
     FC_TRY_GOTO(fc_study(config, sae, store, &source, be, db, &r, err));
     study_result(result, &r, db);
-    status = entry_end(entry, run_dir, inputs, settings, r.seconds, result->object, err);
+    status =
+        fc_entry_end(entry, run_dir, inputs, settings, r.seconds, result->object, err);
     entry = inputs = settings = NULL;
 done:
     json_decref(entry);
@@ -349,7 +275,7 @@ fc_status fc_stage_find(const fc_cli *cli, const fc_find_config *config,
     char acts[FC_PATH_MAX], path[FC_PATH_MAX];
     fc_status status;
 
-    FC_TRY_GOTO(find_store(acts, from->acts, from->run, err));
+    FC_TRY_GOTO(fc_run_store(acts, from->acts, from->run, err));
     FC_TRY_GOTO(fc_path_join(path, from->run, "sae", err));
     FC_TRY_GOTO(fc_sae_load(&sae, path, err));
     FC_TRY_GOTO(fc_store_open(&store, acts, false, false, err));
