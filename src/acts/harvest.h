@@ -19,7 +19,7 @@ typedef struct fc_collect_config {
     int64_t tokens;                   /* rows wanted; 0 = all there are */
     int64_t max_length;               /* tokens a sequence, bos included */
     int split, overflow, text_format; /* fc_split, fc_overflow, fc_text_format */
-    char field[FC_FIELD_TEXT_MAX];    /* JSON lines member */
+    char field[FC_FIELD_TEXT_MAX];    /* Parquet column, or JSON lines member */
     int dtype;                        /* how rows are stored: FC_COLLECT_DTYPE_CHOICES */
     int precision;                    /* fc_precision_choice */
     int64_t batch_tokens;             /* tokens a forward pass */

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "formats/instream.h"
 
 static fc_status count_sequences(fc_sequences *sequences, int64_t limit, int64_t *n,
                                  fc_err *err)
@@ -41,13 +42,21 @@ fc_status fc_text_count(const fc_text_source *source, int64_t limit, int64_t *n,
 
 /* --- identity ----------------------------------------------------------------------------- */
 
+/* Of the file: of the archive, where the text is a member of one. */
+static int64_t text_file_size(const char *path)
+{
+    char file[FC_PATH_MAX];
+    (void)fc_instream_file(file, path);
+    return fc_file_size(file);
+}
+
 fc_status fc_text_hash(const char *const *paths, int64_t n_paths, char *hex, fc_err *err)
 {
     fc_strbuf text = {0};
     fc_status status = FC_OK;
     for (int64_t i = 0; i < n_paths; i++)
         FC_TRY_GOTO(fc_strbuf_addf(&text, err, "%s\n%" PRId64 "\n",
-                                   fc_path_base(paths[i]), fc_file_size(paths[i])));
+                                   fc_path_base(paths[i]), text_file_size(paths[i])));
     fc_hash_bytes(fc_strbuf_text(&text), (size_t)text.n, hex);
 done:
     fc_strbuf_free(&text);
@@ -74,7 +83,7 @@ static json_t *text_list(const char *const *paths, int64_t n_paths)
         json_t *path = json_string(paths[i]); /* NULL: not UTF-8 */
         if (path == NULL) path = json_string("(not UTF-8)");
         json_t *const file = json_pack("{s:o, s:I}", "path", path, "bytes",
-                                       (json_int_t)fc_file_size(paths[i]));
+                                       (json_int_t)text_file_size(paths[i]));
         if (json_array_append_new(list, file) != 0) {
             json_decref(list);
             return NULL;
@@ -86,12 +95,12 @@ static json_t *text_list(const char *const *paths, int64_t n_paths)
 json_t *fc_collect_meta(const fc_collect_config *config, const char *const *paths,
                         int64_t n_paths, fc_precision precision)
 {
-    const bool is_jsonl_field = config->field[0] != '\0';
+    const bool has_field = config->field[0] != '\0';
     return json_pack("{s:s, s:o, s:o, s:o, s:s, s:o, s:{s:s}}", "precision",
                      precision == FC_PRECISION_F32 ? "f32" : "bf16", "split",
                      choice_word(config, "split"), "overflow",
                      choice_word(config, "overflow"), "text_format",
                      choice_word(config, "text-format"), "field",
-                     is_jsonl_field ? config->field : "text", "text",
+                     has_field ? config->field : "text", "text",
                      text_list(paths, n_paths), "made_by", "facet", FACET_VERSION);
 }

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/par.h"
+#include "formats/instream.h"
 #include "formats/manifest.h"
 
 json_t *fc_entry_begin(const fc_cli *cli, const char *command, const fc_backend *be)
@@ -26,11 +27,12 @@ json_t *fc_entry_begin(const fc_cli *cli, const char *command, const fc_backend 
 
 fc_status fc_entry_input(json_t *inputs, const char *path, fc_err *err)
 {
-    char hex[FC_HASH_HEX];
+    char hex[FC_HASH_HEX], file[FC_PATH_MAX];
     if (strcmp(path, "-") == 0) return FC_OK;
-    FC_TRY(fc_hash_file(path, hex, err));
+    (void)fc_instream_file(file, path); /* the archive, for a member of one */
+    FC_TRY(fc_hash_file(file, hex, err));
     json_array_append_new(inputs, json_pack("{ss, sI, ss}", "path", path, "bytes",
-                                            (json_int_t)fc_file_size(path), "xxh3", hex));
+                                            (json_int_t)fc_file_size(file), "xxh3", hex));
     return FC_OK;
 }
 

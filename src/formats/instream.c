@@ -1,6 +1,6 @@
 /* instream.c - one way to read text, whether plain, gzip or zstd, from a file or a pipe.
  *
- *   file or pipe -> packed [256 KiB] -> decoder -> text (grows to the longest line) -> caller
+ *   file, pipe, zip member -> packed [256 KiB] -> decoder -> text (grows to the longest line) -> caller
  *
  * The kind is told by the first bytes, which are in `packed` before the first read. A compressed
  * stream must end where a member (gzip) or frame (zstd) ends: anything else is a truncated file,
@@ -19,6 +19,8 @@
 #include <zstd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
+#include "formats/zip.h"
 
 enum { PACKED_BYTES = 256 * 1024, LINE_MAX_BYTES = 256 << 20, MAGIC_BYTES = 4 };
 
@@ -28,13 +30,15 @@ struct fc_instream {
     char *path;
     int fd;
     bool owns_fd;
+    fc_zip *zip; /* NULL: the bytes come from fd */
+    fc_zip_stream *member;
     stream_kind kind;
 
     uint8_t *packed; /* [PACKED_BYTES] as in the file; [at, end) is not decoded yet */
     size_t packed_at, packed_end;
     bool is_file_end;    /* read() has given 0 */
-    int64_t n_file_read; /* bytes taken from the file */
-    int64_t n_file;      /* size of a regular file, else -1 */
+    int64_t n_file_read; /* bytes taken from the file or member */
+    int64_t n_file;      /* size of a regular file or member, else -1 */
 
     z_stream gzip;
     bool has_gzip;
@@ -53,18 +57,29 @@ static int64_t offset(const fc_instream *in)
     return in->n_file_read - (int64_t)(in->packed_end - in->packed_at);
 }
 
+static fc_status read_some(fc_instream *in, uint8_t *bytes, size_t n, size_t *n_read,
+                           fc_err *err)
+{
+    if (in->member) return fc_zip_stream_read(in->member, bytes, n, n_read, err);
+    ssize_t n_got;
+    do {
+        n_got = read(in->fd, bytes, n);
+    } while (n_got < 0 && errno == EINTR);
+    if (n_got < 0) return fc_fail_errno(err, "cannot read '%s'", in->path);
+    *n_read = (size_t)n_got;
+    return FC_OK;
+}
+
 /* Reads once behind what is there; sets is_file_end when there is no more. */
 static fc_status refill(fc_instream *in, fc_err *err)
 {
+    size_t n = 0;
     if (in->packed_at == in->packed_end) in->packed_at = in->packed_end = 0;
-    ssize_t n;
-    do {
-        n = read(in->fd, in->packed + in->packed_end, PACKED_BYTES - in->packed_end);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) return fc_fail_errno(err, "cannot read '%s'", in->path);
+    FC_TRY(read_some(in, in->packed + in->packed_end, PACKED_BYTES - in->packed_end, &n,
+                     err));
     if (n == 0) in->is_file_end = true;
-    in->packed_end += (size_t)n;
-    in->n_file_read += n;
+    in->packed_end += n;
+    in->n_file_read += (int64_t)n;
     return FC_OK;
 }
 
@@ -120,10 +135,73 @@ static fc_status start_decoder(fc_instream *in, fc_err *err)
     return FC_OK;
 }
 
+const char *fc_instream_file(char *file, const char *path)
+{
+    for (const char *colon = strchr(path, ':'); colon && !fc_path_exists(path);
+         colon = strchr(colon + 1, ':'))
+    {
+        const size_t n = (size_t)(colon - path);
+        if (n >= FC_PATH_MAX) break;
+        memcpy(file, path, n);
+        file[n] = '\0';
+        if (fc_file_size(file) >= 0) return colon + 1;
+    }
+    if (fc_path_join(file, NULL, path, NULL) != FC_OK) file[0] = '\0'; /* too long */
+    return NULL;
+}
+
+/* The only file of the archive. */
+static fc_status only_member(const fc_instream *in, const fc_zip_member **member,
+                             fc_err *err)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < fc_zip_count(in->zip); i++) {
+        const fc_zip_member *at = fc_zip_at(in->zip, i);
+        if (at->name[strlen(at->name) - 1] == '/') continue;
+        if (n++ == 0) *member = at;
+    }
+    if (n == 1) return FC_OK;
+    if (n == 0) return fc_fail(err, FC_FORMAT, "%s: the archive holds no file", in->path);
+    return fc_fail(err, FC_USAGE,
+                   "%s: the archive holds %" PRId64 " files; choose one, as in '%s:%s'",
+                   in->path, n, in->path, (*member)->name);
+}
+
+static fc_status open_member(fc_instream *in, const char *archive, const char *name,
+                             fc_err *err)
+{
+    const fc_zip_member *member = NULL;
+    FC_TRY(fc_zip_open(&in->zip, archive, err));
+    if (name) {
+        member = fc_zip_find(in->zip, name);
+        if (!member)
+            return fc_fail(err, FC_IO, "%s: the archive has no member '%s'", archive,
+                           name);
+    } else {
+        FC_TRY(only_member(in, &member, err));
+    }
+    in->n_file = member->n_bytes;
+    return fc_zip_stream_open(&in->member, in->zip, member, err);
+}
+
+/* What lies in an archive is read from there on. */
+static fc_status look_into_archive(fc_instream *in, fc_err *err)
+{
+    if (in->member || in->n_file < 0 || !fc_zip_is(in->packed, in->packed_end))
+        return FC_OK;
+    FC_TRY(open_member(in, in->path, NULL, err));
+    in->packed_at = in->packed_end = 0;
+    in->n_file_read = 0;
+    return FC_OK;
+}
+
 static fc_status open_file(fc_instream *in, fc_err *err)
 {
     struct stat info;
+    char file[FC_PATH_MAX];
     in->n_file = -1;
+    const char *member = fc_instream_file(file, in->path);
+    if (member) return open_member(in, file, member, err);
     if (strcmp(in->path, "-") == 0) {
         in->fd = STDIN_FILENO;
     } else {
@@ -139,6 +217,12 @@ static fc_status open_file(fc_instream *in, fc_err *err)
     return FC_OK;
 }
 
+static fc_status fill_magic(fc_instream *in, fc_err *err)
+{
+    while (in->packed_end < MAGIC_BYTES && !in->is_file_end) FC_TRY(refill(in, err));
+    return FC_OK;
+}
+
 fc_status fc_instream_open(fc_instream **in, const char *path, fc_err *err)
 {
     fc_instream *opened = NULL;
@@ -147,8 +231,9 @@ fc_status fc_instream_open(fc_instream **in, const char *path, fc_err *err)
     FC_TRY_GOTO(fc_strdup(&opened->path, path, err));
     FC_TRY_GOTO(fc_alloc(&opened->packed, PACKED_BYTES, 1, "an input buffer", err));
     FC_TRY_GOTO(open_file(opened, err));
-    while (opened->packed_end < MAGIC_BYTES && !opened->is_file_end)
-        FC_TRY_GOTO(refill(opened, err));
+    FC_TRY_GOTO(fill_magic(opened, err));
+    FC_TRY_GOTO(look_into_archive(opened, err));
+    FC_TRY_GOTO(fill_magic(opened, err));
     FC_TRY_GOTO(start_decoder(opened, err));
     *in = opened;
     opened = NULL;
@@ -163,6 +248,8 @@ void fc_instream_close(fc_instream *in)
     if (in->has_gzip) inflateEnd(&in->gzip);
     ZSTD_freeDStream(in->zstd);
     if (in->owns_fd) close(in->fd);
+    fc_zip_stream_close(in->member);
+    fc_zip_close(in->zip);
     fc_free(in->text);
     fc_free(in->packed);
     fc_free(in->path);

@@ -9,11 +9,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "text/corpus.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
+#include "formats/parquet.h"
 #include "text/corpus_internal.h"
 
 /* By fc_text_format; AUTO tries the names in this order, then the first line that is not blank. */
@@ -21,17 +20,16 @@ static const fc_source *const sources[] = {
     [FC_TEXT_WIKITEXT] = &fc_source_wikitext,
     [FC_TEXT_PLAIN] = &fc_source_plain,
     [FC_TEXT_JSONL] = &fc_source_jsonl,
+    [FC_TEXT_PARQUET] = &fc_source_parquet,
 };
 
 struct fc_corpus {
-    char **path;      /* [n_paths] */
-    int64_t *n_bytes; /* [n_paths] sizes of the files */
-    int64_t n_paths;
+    fc_corpus_files files;
     fc_text_format format;
     fc_split split;
     char *field;
 
-    int64_t n_opened; /* files opened so far; the last of them is in hand */
+    int64_t n_opened; /* files opened so far; the last of them is in hand, see n_taken */
     fc_text_file file;
     const fc_source *source; /* of the file in hand; NULL: none */
     fc_line line;            /* a line that was read and belongs to the next document */
@@ -65,6 +63,9 @@ fc_status fc_text_file_line(fc_text_file *file, fc_line *line, bool *is_end, fc_
             memchr(line->text, '\n', (size_t)(file->ahead.n - file->ahead_at));
         line->n = newline - line->text;
         file->ahead_at += line->n + 1;
+    } else if (file->rows) {
+        FC_TRY(fc_rows_line(file, &line->text, &line->n, is_end, err));
+        if (*is_end) return FC_OK;
     } else {
         FC_TRY(fc_instream_line(file->in, &line->text, &line->n, is_end, err));
         if (*is_end) return FC_OK;
@@ -79,7 +80,7 @@ static bool ends_with(const char *name, size_t n, const char *suffix)
     return n > n_suffix && memcmp(name + n - n_suffix, suffix, n_suffix) == 0;
 }
 
-static const fc_source *source_by_name(const char *path)
+const fc_source *fc_source_by_name(const char *path)
 {
     static const char *const packed[] = {".gz", ".zst", ".zstd"};
     size_t n = strlen(path);
@@ -122,19 +123,32 @@ static void close_file(fc_corpus *corpus)
     if (corpus->source && corpus->source->close) corpus->source->close(&corpus->file);
     fc_instream_close(corpus->file.in);
     fc_strbuf_free(&corpus->file.ahead);
+    corpus->n_opened += corpus->file.n_taken;
     corpus->file = (fc_text_file){0};
     corpus->source = NULL;
 }
 
 static fc_status open_file(fc_corpus *corpus, fc_err *err)
 {
-    const char *path = corpus->path[corpus->n_opened++];
+    const fc_corpus_files *files = &corpus->files;
+    const char *path = files->path[corpus->n_opened++];
     const fc_source *source = sources[corpus->format];
-    if (!source) source = source_by_name(path);
-    corpus->file = (fc_text_file){.path = path, .field = corpus->field};
+    if (!source) source = fc_source_by_name(path);
+    if (!source && fc_parquet_is(path)) source = &fc_source_parquet;
+    corpus->file = (fc_text_file){.path = path,
+                                  .field = corpus->field,
+                                  .follow = files->path + corpus->n_opened,
+                                  .n_follow = files->n - corpus->n_opened};
+    if (source && source->open) {
+        corpus->source = source;
+        const fc_status status = source->open(&corpus->file, err);
+        if (status != FC_OK) close_file(corpus);
+        return status;
+    }
     FC_TRY(fc_instream_open(&corpus->file.in, path, err));
     if (!source) FC_TRY(source_by_content(&corpus->file, &source, err));
     corpus->source = source;
+    corpus->file.has_blank_borders = source->has_blank_borders;
     return FC_OK;
 }
 
@@ -209,7 +223,7 @@ fc_status fc_corpus_next(fc_corpus *corpus, fc_document *document, bool *is_end,
 {
     for (;;) {
         if (!corpus->source) {
-            *is_end = corpus->n_opened == corpus->n_paths;
+            *is_end = corpus->n_opened == corpus->files.n;
             if (*is_end) return FC_OK;
             FC_TRY(open_file(corpus, err));
         }
@@ -227,7 +241,7 @@ fc_status fc_corpus_next(fc_corpus *corpus, fc_document *document, bool *is_end,
         .source = corpus->file.path,
         .line = corpus->first_line,
     };
-    if (corpus->source->has_blank_borders)
+    if (corpus->file.has_blank_borders)
         document->line += trim(&document->text, &document->n_bytes);
     return FC_OK;
 }
@@ -242,20 +256,7 @@ static fc_status copy_config(fc_corpus *corpus, const fc_corpus_config *config,
     corpus->format = config->format;
     corpus->split = config->split;
     FC_TRY(fc_strdup(&corpus->field, config->field ? config->field : "text", err));
-    FC_TRY(fc_alloc(&corpus->path, config->n_paths, sizeof *corpus->path, "file names",
-                    err));
-    FC_TRY(fc_alloc(&corpus->n_bytes, config->n_paths, sizeof *corpus->n_bytes,
-                    "file sizes", err));
-    corpus->n_paths = config->n_paths;
-    for (int64_t i = 0; i < config->n_paths; i++) {
-        const char *path = config->paths[i];
-        FC_TRY(fc_strdup(&corpus->path[i], path, err));
-        if (strcmp(path, "-") == 0) continue;
-        if (!fc_path_exists(path))
-            return fc_fail(err, FC_IO, "there is no text file '%s'", path);
-        corpus->n_bytes[i] = fc_file_size(path);
-    }
-    return FC_OK;
+    return fc_corpus_files_find(&corpus->files, config, err);
 }
 
 fc_status fc_corpus_open(fc_corpus **corpus, const fc_corpus_config *config, fc_err *err)
@@ -275,16 +276,19 @@ double fc_corpus_fraction(const fc_corpus *corpus)
 {
     double total = 0;
     double done = 0;
-    for (int64_t i = 0; i < corpus->n_paths; i++) {
-        const double n_bytes = (double)corpus->n_bytes[i];
+    const fc_text_file *file = &corpus->file;
+    /* Files before the one in hand are done. */
+    const int64_t n_done =
+        corpus->source ? corpus->n_opened - 1 + file->n_taken : corpus->n_opened;
+    for (int64_t i = 0; i < corpus->files.n; i++) {
+        const double n_bytes = (double)corpus->files.n_bytes[i];
         total += n_bytes;
-        if (i < corpus->n_opened - 1 || (i < corpus->n_opened && !corpus->source))
-            done += n_bytes;
-        else if (i < corpus->n_opened) {
-            const double fraction = fc_instream_fraction(corpus->file.in);
-            if (fraction < 0) return -1;
-            done += n_bytes * fraction;
-        }
+        if (i < n_done) done += n_bytes;
+        if (i != n_done || !corpus->source) continue;
+        const double fraction = corpus->source->fraction ? corpus->source->fraction(file)
+                                                         : fc_instream_fraction(file->in);
+        if (fraction < 0) return -1;
+        done += n_bytes * fraction;
     }
     return total > 0 ? done / total : -1;
 }
@@ -293,9 +297,7 @@ void fc_corpus_close(fc_corpus *corpus)
 {
     if (!corpus) return;
     close_file(corpus);
-    for (int64_t i = 0; i < corpus->n_paths; i++) fc_free(corpus->path[i]);
-    fc_free(corpus->path);
-    fc_free(corpus->n_bytes);
+    fc_corpus_files_free(&corpus->files);
     fc_free(corpus->field);
     fc_strbuf_free(&corpus->text);
     fc_strbuf_free(&corpus->title);

@@ -1,4 +1,5 @@
-/* corpus.h - documents from files: WikiText, plain text, JSON lines; plain, gzip or zstd.
+/* corpus.h - documents from files: WikiText, plain text, JSON lines (plain, gzip, zstd, or within a
+ * zip archive), Parquet.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_TEXT_CORPUS_H
@@ -12,8 +13,10 @@
  *   LINE       every line that is not blank; it keeps its spaces, not its '\n'
  *   PARAGRAPH  lines up to the next blank line, joined by '\n'
  *   DOCUMENT   WikiText: an article (from one " = Title = " line to the next);
- *              text: a file; JSON lines: a record. WikiText's loses blank lines round it
- *   PACKED     documents as DOCUMENT; sequences are then cut without regard to their borders */
+ *              text: a file; JSON lines: a record; Parquet: a row. WikiText's loses blank lines
+ *              round it
+ *   PACKED     documents as DOCUMENT; sequences are then cut without regard to their borders
+ * Parquet that holds WikiText, a line a row, is WikiText. A conversation is never split. */
 typedef enum fc_split {
     FC_SPLIT_LINE,
     FC_SPLIT_PARAGRAPH,
@@ -26,9 +29,10 @@ typedef enum fc_text_format {
     FC_TEXT_AUTO,
     FC_TEXT_WIKITEXT,
     FC_TEXT_PLAIN,
-    FC_TEXT_JSONL
+    FC_TEXT_JSONL,
+    FC_TEXT_PARQUET
 } fc_text_format;
-#define FC_TEXT_FORMAT_CHOICES "auto|wikitext|plain|jsonl"
+#define FC_TEXT_FORMAT_CHOICES "auto|wikitext|plain|jsonl|parquet"
 
 typedef struct fc_document { /* borrowed until the next call */
     int64_t
@@ -36,9 +40,9 @@ typedef struct fc_document { /* borrowed until the next call */
     const char *text; /* may hold zero bytes and invalid UTF-8 */
     int64_t n_bytes;
     const char *
-        title; /* WikiText: of the article it is in; JSON lines: "title" or "id"; else file name */
+        title; /* WikiText: of the article; JSON lines, Parquet: "title" or "id"; else file name */
     const char *source; /* path */
-    int64_t line;       /* first line, from 1 */
+    int64_t line;       /* first line, or row, from 1 */
 } fc_document;
 
 /* A corpus source reads documents of one format: one file, one row of the table in corpus.c
@@ -46,12 +50,14 @@ typedef struct fc_document { /* borrowed until the next call */
 typedef struct fc_corpus fc_corpus;
 
 typedef struct fc_corpus_config {
-    const char *const *paths; /* "-" is standard input; borrowed */
+    /* "-" is standard input; "x.zip" all texts in it, "x.zip:name" one; borrowed */
+    const char *const *paths;
     int64_t n_paths;
     fc_text_format
-        format; /* AUTO: by the name (.jsonl, .tokens, .wikitext.*, .raw, .txt; then .gz, .zst), else by content */
+        format; /* AUTO: by the name (.jsonl, .tokens, .wikitext.*, .raw, .txt, .parquet; then .gz, .zst), else by content */
     fc_split split;
-    const char *field; /* JSON lines: member with the text, default "text" */
+    const char
+        *field; /* member of JSON lines, or column, with the text; default "text" */
 } fc_corpus_config;
 
 fc_status fc_corpus_open(fc_corpus **corpus, const fc_corpus_config *config, fc_err *err);

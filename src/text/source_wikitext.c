@@ -35,6 +35,14 @@ static bool find_title(const char *text, int64_t n, const char **title, int64_t 
     return true;
 }
 
+bool fc_wikitext_is_heading(const char *text, int64_t n)
+{
+    const char *end = text + n;
+    while (text < end && is_space(*text)) text++;
+    while (end > text && is_space(end[-1])) end--;
+    return end - text >= 5 && memcmp(text, "= ", 2) == 0 && memcmp(end - 2, " =", 2) == 0;
+}
+
 static bool is_blank(const char *text, int64_t n)
 {
     while (n > 0 && is_space(text[n - 1])) n--;

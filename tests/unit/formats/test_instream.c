@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/strbuf.h"
 #include "formats/instream.h"
+#include "formats/zip.h"
 
 static char dir[FC_PATH_MAX], path[FC_PATH_MAX];
 
@@ -405,6 +406,66 @@ done:
     return status;
 }
 
+/* An archive at path: n files, each the bytes in `packed`. */
+static void write_archive(const char *archive, const fc_strbuf *packed, int n)
+{
+    fc_zip_out *zip = NULL;
+    fc_err err;
+    fc_assert_ok(fc_zip_create(&zip, archive, &err), &err);
+    fc_assert_ok(fc_zip_add(zip, "folder/", "", 0, &err), &err);
+    for (int i = 0; i < n; i++) {
+        const char name[] = {'f', 'o', 'l', 'd', 'e', 'r', '/', (char)('a' + i), '\0'};
+        fc_assert_ok(fc_zip_add(zip, name, packed->data, (size_t)packed->n, &err), &err);
+    }
+    fc_assert_ok(fc_zip_commit(zip, &err), &err);
+    fc_zip_discard(zip);
+}
+
+static int64_t count_bytes(const char *name)
+{
+    fc_instream *in = NULL;
+    fc_err err;
+    char bytes[1000];
+    size_t n = 1;
+    int64_t n_bytes = 0;
+    fc_assert_ok(fc_instream_open(&in, name, &err), &err);
+    for (; n > 0; n_bytes += (int64_t)n)
+        fc_assert_ok(fc_instream_read(in, bytes, sizeof bytes, &n, &err), &err);
+    assert_true(fc_instream_fraction(in) == 1.0);
+    fc_instream_close(in);
+    return n_bytes;
+}
+
+static void members_of_archives_are_read_whatever_they_are_packed_with(void **state)
+{
+    (void)state;
+    char member[FC_PATH_MAX + 32], file[FC_PATH_MAX];
+    fc_instream *in = NULL;
+    fc_err err;
+    for (size_t p = 0; p < FC_LEN(packers); p++) {
+        fc_strbuf text = {0}, packed = {0};
+        make_text(&text, 300000);
+        packers[p](&packed, text.data, (size_t)text.n);
+        write_archive(path, &packed, 1);
+        assert_int_equal(count_bytes(path), text.n);
+        write_archive(path, &packed, 2);
+        (void)snprintf(member, sizeof member, "%s:folder/b", path);
+        assert_int_equal(count_bytes(member), text.n);
+        fc_strbuf_free(&packed);
+        fc_strbuf_free(&text);
+    }
+    assert_string_equal(fc_instream_file(file, member), "folder/b");
+    assert_string_equal(file, path);
+    assert_null(fc_instream_file(file, path));
+    fc_assert_fails(fc_instream_open(&in, path, &err), &err, FC_USAGE, "holds 2 files",
+                    ":folder/a'");
+    (void)snprintf(member, sizeof member, "%s:folder/c", path);
+    fc_assert_fails(fc_instream_open(&in, member, &err), &err, FC_IO,
+                    "no member 'folder/c'");
+    write_archive(path, &(fc_strbuf){0}, 0);
+    fc_assert_fails(fc_instream_open(&in, path, &err), &err, FC_FORMAT, "holds no file");
+}
+
 static void each_failed_allocation_is_reported(void **state)
 {
     (void)state;
@@ -458,6 +519,7 @@ int main(void)
         cmocka_unit_test(the_fraction_grows_to_one),
         cmocka_unit_test(standard_input_is_read_under_the_name_dash),
         cmocka_unit_test(folders_and_missing_files_are_named),
+        cmocka_unit_test(members_of_archives_are_read_whatever_they_are_packed_with),
         cmocka_unit_test(each_failed_allocation_is_reported),
         cmocka_unit_test(reading_allocates_nothing_once_lines_are_known),
     };
