@@ -87,6 +87,7 @@ typedef struct ticks {
     int n;
     double step;
     bool is_log, is_short; /* short: less than two decades */
+    double decades;
 } ticks;
 
 static void add_tick(ticks *t, double v, bool is_major)
@@ -104,22 +105,30 @@ static void make_linear_ticks(ticks *t, double low, double high, int n_wanted)
         add_tick(t, first + i * t->step, true);
 }
 
-/* Powers of ten with their multiples as minor ticks; over less than two decades 1, 2 and 5 are
- * labelled, as plain numbers. */
+/* Whether m times a power of ten has a label over so many decades. */
+static bool is_labelled(int m, double decades)
+{
+    if (m == 1 || decades >= 2) return m == 1;
+    if (decades < 0.5) return true;
+    return m == 2 || m == 5 || (decades < 1 && (m == 3 || m == 7));
+}
+
+/* Powers of ten with their multiples as minor ticks; over less than two decades some of these are
+ * labelled too, as plain numbers. */
 static void make_log_ticks(ticks *t, double low, double high)
 {
     const int e0 = (int)floor(log10(low)), e1 = (int)ceil(log10(high)), decades = e1 - e0;
     const int every = decades > 6 ? 2 : 1;
     t->is_log = true;
-    t->is_short = log10(high / low) < 2;
+    t->decades = log10(high / low);
+    t->is_short = t->decades < 2;
     for (int e = e0; e <= e1; e++)
         for (int m = 1; m < 10; m++) {
             const double v = m * pow(10, e);
             if (v < low * 0.999999 || v > high * 1.000001) continue;
             if (m == 1 || decades <= 6)
                 add_tick(t, v,
-                         (m == 1 && (e - e0) % every == 0) ||
-                             (t->is_short && (m == 2 || m == 5)));
+                         is_labelled(m, t->decades) && (m > 1 || (e - e0) % every == 0));
         }
 }
 
@@ -222,8 +231,13 @@ void fc_axes_mark(cairo_t *cr, const fc_axes *a, double v, const char *label)
     line(cr, x, a->box.y, 0, a->box.h);
     cairo_set_dash(cr, NULL, 0, 0);
     const bool is_left = x > a->box.x + a->box.w * 0.6;
-    fc_text(cr, is_left ? x - 4 : x + 4, a->box.y + 1, is_left ? FC_RIGHT : FC_LEFT,
-            FC_TOP, type, label);
+    PangoLayout *layout = fc_layout_new(cr, type, label);
+    const double width = fc_layout_width(layout), left = is_left ? x - 5 - width : x + 5;
+    g_object_unref(layout);
+    fc_color(cr, 0xffffff, 0.85); /* bars may stand behind it */
+    fc_rounded(cr, left - 2, a->box.y + 1, width + 4, 11);
+    cairo_fill(cr);
+    fc_text(cr, left, a->box.y + 2, FC_LEFT, FC_TOP, type, label);
 }
 
 void fc_axes_note(cairo_t *cr, const fc_axes *a, const char *note)

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/described.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/macros.h"
@@ -84,13 +85,24 @@ double fc_described_width(const fc_described *d)
     return fc_layout_width(d->layout);
 }
 
+/* Where an ellipsis begins to stand for text of the line; INT_MAX without one. */
+static int hidden_from(PangoLayoutLine *line)
+{
+    for (const GSList *at = line->runs; at != NULL; at = at->next) {
+        const PangoItem *item = ((const PangoGlyphItem *)at->data)->item;
+        if (item->analysis.flags & PANGO_ANALYSIS_FLAG_IS_ELLIPSIS) return item->offset;
+    }
+    return INT_MAX;
+}
+
 /* The part of a token that lies on a line. */
 static void draw_box(const fc_described *d, cairo_t *cr, PangoLayoutLine *line,
                      const int token[2], double x, double baseline)
 {
     int *range, n;
     const int begin = MAX(token[0], line->start_index),
-              end = MIN(token[1], line->start_index + line->length);
+              end =
+                  MIN(MIN(token[1], line->start_index + line->length), hidden_from(line));
     if (begin >= end) return;
     pango_layout_line_get_x_ranges(line, begin, end, &range, &n);
     for (int i = 0; i < n; i++) {
@@ -133,5 +145,28 @@ fc_status fc_described_line(cairo_t *cr, double x, double baseline, double width
     const fc_status status = fc_described_init(&d, cr, text, err);
     if (status == FC_OK) fc_described_draw(&d, cr, x, baseline);
     fc_described_free(&d);
+    return status;
+}
+
+/* The "; " that ends the first part, or the end of the text. */
+static int64_t first_part(const char *text)
+{
+    bool is_token = false;
+    for (int64_t i = 0; text[i]; i++) {
+        if (text[i] == '`') is_token = !is_token;
+        if (!is_token && text[i] == ';' && text[i + 1] == ' ') return i;
+    }
+    return (int64_t)strlen(text);
+}
+
+fc_status fc_described_briefly(cairo_t *cr, double x, double baseline, double width,
+                               fc_type type, const char *text, fc_err *err)
+{
+    fc_strbuf part = {0};
+    fc_status status = fc_strbuf_add(&part, text, first_part(text), err);
+    if (status == FC_OK)
+        status =
+            fc_described_line(cr, x, baseline, width, type, fc_strbuf_text(&part), err);
+    fc_strbuf_free(&part);
     return status;
 }

@@ -31,6 +31,10 @@ void fc_described_free(fc_described *d);
 fc_status fc_described_line(cairo_t *cr, double x, double baseline, double width,
                             fc_type type, const char *text, fc_err *err);
 
+/* The same of its first part only: what comes before "; ". */
+fc_status fc_described_briefly(cairo_t *cr, double x, double baseline, double width,
+                               fc_type type, const char *text, fc_err *err);
+
 /* The text without the marks, as it is shown; appended. */
 fc_status fc_described_plain(fc_strbuf *out, const char *text, fc_err *err);
 

@@ -19,11 +19,24 @@ static int64_t largest_l0(const fc_report_data *d)
     return fc_max(last, 1);
 }
 
+/* The L0 up to which all but one token in ten thousand lie. */
+static int64_t usual_l0(const fc_report_data *d)
+{
+    const int64_t *counts = fc_features_l0_histogram(d->db), last = largest_l0(d);
+    int64_t total = 0, seen = 0, l0 = 0;
+    for (int64_t i = 0; i <= last; i++) total += counts[i];
+    for (; l0 < last; l0++) {
+        seen += counts[l0];
+        if (total - seen <= total / 10000) break;
+    }
+    return fc_max(l0, 1);
+}
+
 static void draw_l0(cairo_t *cr, fc_box box, const fc_report_data *d)
 {
     fc_bins h = {0};
-    char mean[64];
-    const int64_t *counts = fc_features_l0_histogram(d->db), last = largest_l0(d);
+    char mean[64], note[64], most[32];
+    const int64_t *counts = fc_features_l0_histogram(d->db), last = usual_l0(d);
     const double l0 = fc_features_run_number(d->db, "l0"),
                  width = ceil((double)(last + 1) / FC_FIGURE_BINS);
     for (int i = 0; i <= FC_FIGURE_BINS; i++) h.edge[i] = i * width;
@@ -32,6 +45,9 @@ static void draw_l0(cairo_t *cr, fc_box box, const fc_report_data *d)
                                    "features (L0)", "tokens");
     snprintf(mean, sizeof mean, "mean %.1f", l0);
     if (isfinite(l0)) fc_axes_mark(cr, &a, l0, mean);
+    fc_format_count(most, largest_l0(d));
+    snprintf(note, sizeof note, "at most %s on one token", most);
+    fc_axes_note(cr, &a, note);
 }
 
 static fc_status l0_csv(fc_strbuf *out, const fc_report_data *d, fc_err *err)

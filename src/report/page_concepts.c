@@ -55,8 +55,9 @@ static fc_status draw_hit(const fc_flow *f, const fc_report_data *d,
         fc_text(f->cr, FC_MARGIN + columns[i].right, baseline, FC_RIGHT, FC_BASELINE,
                 type, text);
     }
-    return fc_described_line(f->cr, FC_MARGIN + described_left, baseline, described_width,
-                             fc_type_small, d->feature[hit->feature].description, err);
+    return fc_described_briefly(f->cr, FC_MARGIN + described_left, baseline,
+                                described_width, fc_type_small,
+                                d->feature[hit->feature].description, err);
 }
 
 static fc_status draw_named(fc_flow *f, const fc_report_data *d, const fc_concept_row *c,
@@ -67,12 +68,13 @@ static fc_status draw_named(fc_flow *f, const fc_report_data *d, const fc_concep
     const double name_height = fc_described_height(name);
     const int64_t n_hits = fc_min(c->n_hits, MOST_HITS);
     const double height =
-        fmax(name_height + fc_described_height(rule), line * (double)n_hits) + below;
+        fmax(name_height + 1.5 + fc_described_height(rule), line * (double)n_hits) +
+        below;
     const double page = f->y;
     fc_flow_need(f, height + 4);
     if (f->y < page) draw_head(f); /* on the new page */
     fc_described_draw(name, f->cr, FC_MARGIN, f->y + 9);
-    fc_described_draw(rule, f->cr, FC_MARGIN, f->y + 9 + name_height);
+    fc_described_draw(rule, f->cr, FC_MARGIN, f->y + 10.5 + name_height);
     fc_format_count(count, c->n_rows);
     fc_text(f->cr, FC_MARGIN + count_right, f->y + 9, FC_RIGHT, FC_BASELINE,
             fc_type_number, count);

@@ -46,8 +46,8 @@ static fc_status draw_feature(const fc_flow *f, const fc_report_data *d, int64_t
 {
     const double baseline = f->y + 10.5;
     fc_flow_feature(f, d, feature, x, baseline);
-    return fc_described_line(f->cr, x + 34, baseline, width - 34, fc_type_token,
-                             d->feature[feature].description, err);
+    return fc_described_briefly(f->cr, x + 34, baseline, width - 34, fc_type_token,
+                                d->feature[feature].description, err);
 }
 
 static fc_status draw_pair(fc_flow *f, const fc_report_data *d, const pair *p,

@@ -112,8 +112,8 @@ static fc_status draw_subject(const fc_flow *f, const fc_report_data *d, int64_t
     int64_t n;
     const char *description = d->feature[feature].description;
     if (description[0])
-        return fc_described_line(f->cr, x, baseline, width, fc_type_token, description,
-                                 err);
+        return fc_described_briefly(f->cr, x, baseline, width, fc_type_token, description,
+                                    err);
     FC_TRY(fc_features_tokens(d->db, feature, &token, &n, err));
     return n > 0 ? fc_token_label(f->cr, x, baseline, width, token->token_id,
                                   token->bytes, token->n_bytes, err)

@@ -92,13 +92,28 @@ static void format_duration(char out[48], double s)
                  floor(fmod(s, 3600) / 60));
 }
 
+/* "25 November 2026, 03:41 UTC" of an ISO 8601 time; anything else stays as it is. */
+static void format_moment(char out[64], const char *iso)
+{
+    static const char *const month[] = {"January",   "February", "March",    "April",
+                                        "May",       "June",     "July",     "August",
+                                        "September", "October",  "November", "December"};
+    int y, m, day, h, min, s, n = 0;
+    const bool is_read =
+        sscanf(iso, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &y, &m, &day, &h, &min, &s, &n) == 6;
+    if (is_read && n == 20 && m >= 1 && m <= 12)
+        snprintf(out, 64, "%d %s %d, %02d:%02d UTC", day, month[m - 1], y, h, min);
+    else
+        snprintf(out, 64, "%.60s", iso);
+}
+
 static void draw_times(fc_flow *f, const json_t *entry)
 {
-    char text[768], duration[48], begun[256], backend[256];
+    char text[768], duration[48], begun[256], backend[256], moment[64];
     format_duration(duration, json_number_value(json_object_get(entry, "seconds")));
-    snprintf(text, sizeof text, "%.250s, took %s on %" PRId64 " threads, %.250s",
-             shown(begun, entry, "started"), duration,
-             (int64_t)json_integer_value(json_object_get(entry, "threads")),
+    format_moment(moment, shown(begun, entry, "started"));
+    snprintf(text, sizeof text, "%s, took %s on %" PRId64 " threads, %.250s", moment,
+             duration, (int64_t)json_integer_value(json_object_get(entry, "threads")),
              shown(backend, entry, "backend"));
     draw_line(f, "begun", text);
 }
@@ -242,28 +257,6 @@ static void draw_what(fc_flow *f, const fc_report_data *d)
     f->y += 10;
 }
 
-/* What the cards say and how it was found: once, here. */
-static void draw_reading(fc_flow *f, const fc_report_data *d)
-{
-    const char *lens = fc_features_run(d->db, "logit_lens");
-    fc_flow_need(f, 85);
-    fc_text(f->cr, FC_MARGIN, f->y, FC_LEFT, FC_TOP, fc_type_strong, "Reading a card");
-    f->y += 16;
-    draw_line(f, "description",
-              "Found by rule; beside it the share of the feature\u2019s activation that "
-              "falls on what it names.");
-    draw_line(
-        f, "shading",
-        "By activation, dark red at the feature\u2019s maximum; the value is that of "
-        "the outlined token.");
-    draw_line(f, "nearest", "Live features by the cosine of their decoder rows.");
-    if (lens[0]) {
-        char text[512];
-        fc_display_name(text, sizeof text, lens);
-        draw_line(f, "raises, lowers", text);
-    }
-}
-
 fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *d, fc_err *err)
 {
     static const char *const stages[][3] = {
@@ -279,6 +272,5 @@ fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *d, fc_err *err)
         FC_TRY(draw_stage(&f, d, stages[i][0], stages[i][1], err));
     for (size_t i = 0; i < FC_LEN(stages); i++)
         FC_TRY(draw_config(&f, d, stages[i][0], stages[i][2], err));
-    if (d->n_cards > 0) draw_reading(&f, d);
     return FC_OK;
 }

@@ -53,7 +53,7 @@ static fc_status draw_strongest(fc_flow *f, const fc_report_data *d, int64_t fea
     FC_TRY_GOTO(fc_features_contexts(d->db, feature, &context, &n, err));
     if (n == 0) goto done;
     FC_TRY_GOTO(fc_display_context(&display, context, err));
-    FC_TRY_GOTO(fc_shaded_line(f->cr, FC_MARGIN + NAME_WIDTH, f->y + 24,
+    FC_TRY_GOTO(fc_shaded_line(f->cr, FC_MARGIN + NAME_WIDTH, f->y + 38,
                                fc_column - NAME_WIDTH, &display, d->feature[feature].max,
                                context->peak, err));
 done:
@@ -61,30 +61,17 @@ done:
     return status;
 }
 
-/* "`film`    90 % of its activation; fires on 0.065 % of tokens"; without a description what was
- * found when the feature was chosen. */
-static fc_status draw_reason(fc_flow *f, const fc_report_data *d,
-                             const fc_highlight *highlight, fc_err *err)
+/* "explains 90 % of its activation; fires on 0.065 % of tokens". */
+static void draw_share(fc_flow *f, const fc_feature *feature)
 {
     char text[128], purity[32], frequency[32];
-    const double x = FC_MARGIN + NAME_WIDTH, width = fc_column - NAME_WIDTH - 50;
-    const fc_feature *feature = &d->feature[highlight->feature];
-    if (!feature->description[0])
-        return fc_described_line(f->cr, x, f->y + 9, width, fc_type_small,
-                                 highlight->text, err);
-    fc_described said = {.type = fc_type_body, .width = width - 190, .max_lines = 1};
-    const fc_status status = fc_described_init(&said, f->cr, feature->description, err);
-    if (status == FC_OK) {
-        fc_described_draw(&said, f->cr, x, f->y + 9);
-        fc_format_percent(purity, feature->purity);
-        fc_format_percent(frequency, feature->frequency);
-        snprintf(text, sizeof text, "%s of its activation; fires on %s of tokens", purity,
-                 frequency);
-        fc_text(f->cr, x + fc_described_width(&said) + 12, f->y + 9, FC_LEFT, FC_BASELINE,
-                fc_type_small, text);
-    }
-    fc_described_free(&said);
-    return status;
+    fc_format_percent(purity, feature->purity);
+    fc_format_percent(frequency, feature->frequency);
+    snprintf(text, sizeof text,
+             "This explains %s of its activation. It fires on %s of all tokens.", purity,
+             frequency);
+    fc_text(f->cr, FC_MARGIN + NAME_WIDTH, f->y + 22, FC_LEFT, FC_BASELINE, fc_type_faint,
+            text);
 }
 
 static fc_status draw_highlight(fc_flow *f, const fc_report_data *d,
@@ -92,11 +79,15 @@ static fc_status draw_highlight(fc_flow *f, const fc_report_data *d,
                                 fc_err *err)
 {
     char text[64];
-    const double height = 37;
+    const double height = 52;
     const int64_t card = d->card_of[highlight->feature];
+    const fc_feature *feature = &d->feature[highlight->feature];
+    const char *said = feature->description[0] ? feature->description : highlight->text;
     snprintf(text, sizeof text, "Feature %" PRId64, highlight->feature);
     fc_text(f->cr, FC_MARGIN, f->y + 9, FC_LEFT, FC_BASELINE, fc_type_strong, text);
-    FC_TRY(draw_reason(f, d, highlight, err));
+    FC_TRY(fc_described_line(f->cr, FC_MARGIN + NAME_WIDTH, f->y + 9,
+                             fc_column - NAME_WIDTH - 50, fc_type_body, said, err));
+    if (feature->description[0]) draw_share(f, feature);
     if (card >= 0) {
         fc_type link = fc_type_small;
         link.color = FC_BLUE;
@@ -104,7 +95,7 @@ static fc_status draw_highlight(fc_flow *f, const fc_report_data *d,
         fc_text(f->cr, FC_MARGIN + fc_column, f->y + 9, FC_RIGHT, FC_BASELINE, link,
                 text);
         fc_flow_link(f, d, highlight->feature,
-                     (fc_box){FC_MARGIN, f->y - 2, fc_column, height - 4});
+                     (fc_box){FC_MARGIN, f->y - 2, fc_column, height - 6});
     }
     FC_TRY(draw_strongest(f, d, highlight->feature, err));
     f->y += height;

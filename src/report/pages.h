@@ -14,6 +14,8 @@ fc_status fc_page_summary(fc_pdf *pdf, const fc_report_data *data, const int *pa
                           fc_err *err);
 /* How it was made: stages with their inputs, the recipe. */
 fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
+/* What numbers, cards and signs mean; no page without cards. */
+void fc_page_reading(fc_pdf *pdf, const fc_report_data *data);
 /* Curves, sparsity, strengths. */
 void fc_pages_figures(fc_pdf *pdf, const fc_report_data *data);
 /* How near decoder rows lie, and the features that are nearest to each other. */

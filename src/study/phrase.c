@@ -64,6 +64,10 @@ static void add_word(line *l, const fc_predicate *word, const char *rest,
     }
     if (word->n_pieces == 1) {
         fc_token_show(kinds, word->piece[0], text, sizeof text);
+        if (strcmp(text, "\xe2\x90\xa3") == 0) { /* U+2423, alone */
+            add(l, "the space");
+            return;
+        }
         add(l, "%s", name_of_piece(text));
     }
     add_pieces(l, word, rest, kinds);
