@@ -54,10 +54,13 @@ static void describe_dead(fc_verdict *n, const fc_report_data *d)
     fc_format_percent(n->value, share);
     fc_format_count(percent, d->n_features - d->n_live);
     fc_format_count(live, d->n_live);
-    snprintf(n->remark, sizeof n->remark, "%s never fire, %s do. %s", percent, live,
-             share > 0.5   ? "Weak: most of the dictionary is unused."
-             : share > 0.1 ? "Fair: a part of the dictionary is unused."
-                           : "Good: nearly all of the dictionary is in use.");
+    if (d->n_live == d->n_features)
+        snprintf(n->remark, sizeof n->remark, "Good: all %s features fire.", live);
+    else
+        snprintf(n->remark, sizeof n->remark, "%s never fire, %s do. %s", percent, live,
+                 share > 0.5   ? "Weak: most of the dictionary is unused."
+                 : share > 0.1 ? "Fair: a part of the dictionary is unused."
+                               : "Good: nearly all of the dictionary is in use.");
 }
 
 static void describe_mse(fc_verdict *n, const fc_report_data *d)

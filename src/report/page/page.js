@@ -250,7 +250,7 @@ function row(table, id, position, h) {
   const node = el('div', {class: 'row', role: 'row', id: `row-${id}`, 'aria-rowindex': position + 2, 'data-id': id},
     el('span', {role: 'gridcell'}, el('a', {class: 'id', href: featureLink(id), tabindex: '-1'}, `#${id}`)),
     el('div', {class: 'what', role: 'gridcell'},
-      el('div', {dir: 'auto'}, isDead ? 'dead: nothing made it fire' : marked(labelOf(table, id), needle)), small),
+      el('div', {dir: 'auto'}, isDead ? 'dead: nothing made it fire' : needle ? marked(labelOf(table, id), needle) : described(table.description[id] || labelOf(table, id))), small),
     el('div', {class: 'bar', role: 'gridcell', 'aria-label': `maximum ${value(table.max[id])}`},
       el('div', {}, bar), el('span', {class: 'number'}, isDead ? DASH : valueLike(table.max[id], max))),
     cell(isDead ? DASH : valueLike(table.mean[id], max)), cell(percent(table.density[id])), cell(count(table.times[id])),
@@ -414,7 +414,7 @@ function nearest(run, card) {
   if (card.near.length === 0) return panel('Nearest features', said('This run does not name them.'));
   return panel('Nearest features', el('ul', {class: 'pieces one near'}, card.near.map(({id, cosine}) =>
     el('li', {}, el('a', {href: featureLink(id)}, `#${id}`),
-      el('span', {dir: 'auto'}, labelOf(table, id)),
+      el('span', {dir: 'auto'}, described(table.description[id] || labelOf(table, id))),
       el('span', {class: 'number'}, cosine.toFixed(2))))));
 }
 
@@ -501,25 +501,27 @@ function bars(heights, {tips, left, right, middle, label, width = 320, height = 
     svg('text', {x: width, y: height - 2, 'text-anchor': 'end'}, right));
 }
 
-/* Round numbers from least to most: about n of them, or powers of ten. */
+/* Round numbers from least to most: about n of them. On a log axis powers of ten, 1-2-5 or all multiples of them. */
 function ticks(least, most, isLog, n = 4) {
   if (isLog) {
-    const low = Math.ceil(Math.log10(least)), high = Math.floor(Math.log10(most));
-    const all = Array.from({length: Math.max(0, high - low + 1)}, (_, i) => 10 ** (low + i));
-    return all.length > 0 ? all.filter((_, i) => i % Math.ceil(all.length / n) === 0) : [least, most];
+    const low = Math.floor(Math.log10(least)), decades = Math.log10(most / least);
+    const times = decades > 2.5 ? [1] : decades > 0.6 ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 7, 8, 9];
+    const all = Array.from({length: Math.ceil(decades) + 2}, (_, i) => times.map((k) => k * 10 ** (low + i))).flat()
+      .filter((v) => v >= least && v <= most);
+    return all.length > 0 ? all.filter((_, i) => i % Math.ceil(all.length / (n + 1)) === 0) : [least, most];
   }
   const rough = (most - least) / n, power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((k) => k * power >= rough), first = Math.ceil(least / step);
   return Array.from({length: Math.floor(most / step) - first + 1}, (_, i) => (first + i) * step);
 }
 
-/* A curve [mean, low, high] over [steps]; logarithmic where it spans more than a factor of 30. */
+/* A curve [mean, low, high] over [steps]; logarithmic where it spans more than a factor of 8. */
 function curve(title, steps, [mean, low, high]) {
   const W = 300, H = 124, L = 42, R = 4, T = 6, B = 18;
   const numbers = [...low, ...high].filter(isNumber);
   if (numbers.length === 0) return null;
   let least = Math.min(...numbers), most = Math.max(...numbers);
-  const isLog = least > 0 && most / least > 30, f = isLog ? Math.log10 : (y) => y;
+  const isLog = least > 0 && most / least > 8, f = isLog ? Math.log10 : (y) => y;
   if (!isLog) least = Math.min(0, least);
   if (most === least) most = least + 1;
   const end = steps.at(-1) || 1;
@@ -611,7 +613,11 @@ function densityBars(table) {
     left: edge(0), right: '100 %', label: 'Features by the share of tokens they fire on', width: 300, height: 110});
 }
 
-function l0Bars(l0) {
+/* Without the last ten-thousandth of the tokens, which would make the rest small. */
+function l0Bars(all) {
+  let left = all.reduce((a, b) => a + b, 0) / 10000, n = all.length;
+  while (n > 1 && (left -= all[n - 1]) >= 0) n--;
+  const l0 = all.slice(0, n);
   const per = Math.ceil(Math.max(1, l0.length) / 60), counts = [];
   l0.forEach((n, i) => { counts[Math.floor(i / per)] = (counts[Math.floor(i / per)] ?? 0) + n; });
   return bars(counts, {tips: counts.map((n, i) => `${per === 1 ? i : `${i * per} ${DASH} ${i * per + per - 1}`} features on: ${plural(n, 'token')}`),
@@ -632,8 +638,9 @@ function madeOf(run) {
 
 function highlightOf(table, {feature, text}) {
   const label = table.description[feature];
+  const reason = label ? `${percent(table.purity[feature])} of its activation; fires on ${percent(table.density[feature])} of tokens` : text;
   const link = el('a', {href: featureLink(feature)},
-    el('b', {}, el('span', {}, `#${feature}`), ...(label ? described(label) : [tokenLine(table.tokens[feature], 3)])), el('small', {}, text));
+    el('b', {}, el('span', {}, `#${feature}`), ...(label ? described(label) : [tokenLine(table.tokens[feature], 3)])), el('small', {}, reason));
   data.card(feature).then((card) => link.append(...card.contexts.slice(0, 2).map((context) => shadedText(context, table.max[feature]))));
   return el('li', {}, link);
 }
