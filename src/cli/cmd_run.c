@@ -16,12 +16,12 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
 
 const fc_command fc_cmd_run = {
     .name = "run",
-    .summary = "do it all from one recipe file: collect, train, study, report",
+    .summary = "do it all from one recipe file: collect, train, evaluate, study, report",
     .usage = "facet run RECIPE [options]",
     .text = "Stop it anywhere (Ctrl-C, or worse) and give the same command again: it "
             "goes on where it was. A recipe\n"
             "is YAML: out, text and seed at the top, then sections collect, train, "
-            "study, report with the options\n"
+            "eval, study, report with the options\n"
             "below. Options given here outrank the recipe; an option of several sections "
             "is set in all of them.\n\n"
             "  out: runs/seed\n"

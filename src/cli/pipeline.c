@@ -14,11 +14,25 @@ static const fc_field fields[] = {
      "folder of the store, if not RUN/acts"},
 };
 
+/* Here `tokens` is collecting's, and an option of two stages would be set in both. */
+static int64_t name_eval_fields(fc_field fields_of_eval[FC_EVAL_FIELDS])
+{
+    int64_t n;
+    const fc_field *all = fc_eval_fields(&n);
+    FC_CHECK(n <= FC_EVAL_FIELDS);
+    for (int64_t i = 0; i < n; i++) {
+        fields_of_eval[i] = all[i];
+        if (strcmp(all[i].name, "tokens") == 0) fields_of_eval[i].name = "eval-tokens";
+    }
+    return n;
+}
+
 void fc_pipeline_options(fc_pipeline *p, fc_cli *cli)
 {
     int64_t n;
     fc_collect_defaults(&p->collect);
     fc_train_defaults(&p->train);
+    fc_eval_defaults(&p->eval);
     fc_study_defaults(&p->study);
     fc_report_defaults(&p->report);
     p->texts =
@@ -28,6 +42,8 @@ void fc_pipeline_options(fc_pipeline *p, fc_cli *cli)
     fc_args_group(&cli->args, "collect", f, n, &p->collect);
     f = fc_train_fields(&n);
     fc_args_group(&cli->args, "train", f, n, &p->train);
+    n = name_eval_fields(p->eval_fields);
+    fc_args_group(&cli->args, "eval", p->eval_fields, n, &p->eval);
     f = fc_study_fields(&n);
     fc_args_group(&cli->args, "study", f, n, &p->study);
     f = fc_report_fields(&n);
@@ -57,6 +73,14 @@ static fc_status show(const fc_cli *cli, fc_stage_result *result, fc_err *err)
     return status;
 }
 
+/* Standard input has gone through collecting and is no more. */
+static bool can_read_again(const fc_arg_list *texts)
+{
+    for (int64_t i = 0; i < texts->n; i++)
+        if (strcmp(texts->item[i], "-") == 0) return false;
+    return true;
+}
+
 static fc_status run_stages(const fc_pipeline *p, const fc_cli *cli, const char *acts,
                             fc_err *err)
 {
@@ -65,6 +89,11 @@ static fc_status run_stages(const fc_pipeline *p, const fc_cli *cli, const char 
     FC_TRY(show(cli, &result, err));
     FC_TRY(fc_stage_train(cli, &p->train, acts, p->out, true, &result, err));
     FC_TRY(show(cli, &result, err));
+    if (can_read_again(p->texts)) {
+        const fc_eval_from from = {p->out, acts, "", &p->collect, p->texts};
+        FC_TRY(fc_stage_eval(cli, &p->eval, &from, true, &result, err));
+        FC_TRY(show(cli, &result, err));
+    }
     FC_TRY(fc_stage_study(cli, &p->study, acts, p->out, true, &result, err));
     FC_TRY(show(cli, &result, err));
     FC_TRY(fc_stage_report(cli, &p->report, p->out, &result, err));

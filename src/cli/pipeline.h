@@ -1,4 +1,4 @@
-/* pipeline.h - collect, train, study and report in one run folder: `facet run`, `facet demo`.
+/* pipeline.h - collect, train, eval, study and report in one run folder: `facet run`, `facet demo`.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_CLI_PIPELINE_H
@@ -6,14 +6,18 @@
 
 #include "cli/stages.h"
 
+enum { FC_EVAL_FIELDS = 8 }; /* at most */
+
 typedef struct fc_pipeline {
     char out[FC_FIELD_TEXT_MAX];
     char acts[FC_FIELD_TEXT_MAX]; /* an existing or shared store; "": OUT/acts */
     fc_collect_config collect;
     fc_train_config train;
+    fc_eval_config eval;
     fc_study_config study;
     fc_report_config report;
     fc_arg_list *texts; /* in cli->args */
+    fc_field eval_fields[FC_EVAL_FIELDS];
 } fc_pipeline;
 
 /* Defaults, and all options of all stages in cli->args. */

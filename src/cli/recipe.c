@@ -9,7 +9,7 @@
 #include "formats/recipe_yaml.h"
 #include "sae/recipes.h"
 
-static const char *const stages[] = {"collect", "train", "study", "report"};
+static const char *const stages[] = {"collect", "train", "eval", "study", "report"};
 
 static bool is_stage(const char *section)
 {
@@ -35,7 +35,7 @@ static fc_status set_one(void *ctx, const char *section, const char *key,
     if (is_stage(section)) return FC_OK;
     const char *nearest = fc_nearest_name(section, stages, FC_LEN(stages));
     return fc_fail(err, FC_USAGE, "%s: unknown section '%s', expected %s", where, section,
-                   nearest ? nearest : "collect, train, study or report");
+                   nearest ? nearest : "collect, train, eval, study or report");
 }
 
 fc_status fc_recipe_apply(fc_args *args, const char *name, fc_err *err)

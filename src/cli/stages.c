@@ -1,4 +1,4 @@
-/* stages.c - collect, train, study, report: open what the stage needs, call it, record it.
+/* stages.c - collect, train, study, report (eval: stage_eval.c): open what the stage needs, call it, record it.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/stages.h"

@@ -12,6 +12,7 @@
 #include "report/report.h"
 #include "sae/train.h"
 #include "study/concept.h"
+#include "study/eval.h"
 
 typedef struct fc_stage_result {
     json_t *object; /* the caller releases it */
@@ -31,6 +32,23 @@ fc_status fc_stage_train(const fc_cli *cli, const fc_train_config *config,
 fc_status fc_stage_study(const fc_cli *cli, const fc_study_config *config,
                          const char *acts_dir, const char *run_dir, bool is_lazy,
                          fc_stage_result *result, fc_err *err);
+
+typedef struct fc_eval_from {
+    const char *run;              /* folder of a run, or of an SAE alone */
+    const char *acts;             /* or "": the store that the run was trained on */
+    const char *hook;             /* or "": the SAE's own */
+    const fc_collect_config *how; /* of it: the model, and how text is cut */
+    const fc_arg_list *texts;
+} fc_eval_from;
+
+/* Writes RUN/eval.json. is_lazy: does nothing when it was made from this very SAE and text with this
+ * config. */
+fc_status fc_stage_eval(const fc_cli *cli, const fc_eval_config *config,
+                        const fc_eval_from *from, bool is_lazy, fc_stage_result *result,
+                        fc_err *err);
+
+/* RUN/sae, or RUN itself where it has none. */
+fc_status fc_run_sae(char *path, const char *run_dir, fc_err *err);
 
 typedef struct fc_find_from { /* folders */
     const char *run;

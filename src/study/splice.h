@@ -2,10 +2,10 @@
  *
  *   x' = normalised x        y' = decode(encode(x'))        y = y' * norm + mean
  *
- * norm is what the normaliser divided by. center_unit divides each row by its own length, which the SAE
- * then never sees, so the way back takes that of the row itself, as the seed experiment does: the
- * SAE answers for directions, lengths are the model's. A transcoder's y takes mean and norm of the
- * target, t: the tensor that y stands for.
+ * norm and mean are what the normaliser took. center_unit divides each row by its own length, which
+ * the SAE then never sees, so the way back takes that of the row itself, as the seed experiment does:
+ * the SAE answers for directions, lengths are the model's. A transcoder's y takes mean and norm of
+ * the target, t: the tensor that y stands for.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_STUDY_SPLICE_H
