@@ -11,6 +11,7 @@
 #include "acts/store.h"
 #include "base/file.h"
 #include "cli/cli.h"
+#include "formats/hub_cache.h"
 #include "formats/safetensors.h"
 #include "model/model.h"
 #include "sae/sae.h"
@@ -200,9 +201,10 @@ static const struct kind {
     {"config.json", describe_model},
 };
 
-static fc_status describe(report *r, const char *path, fc_err *err)
+static fc_status describe(report *r, const char *given, fc_err *err)
 {
-    char file[FC_PATH_MAX];
+    char path[FC_PATH_MAX], file[FC_PATH_MAX];
+    FC_TRY(fc_hub_model_path(path, given, err));
     if (!fc_path_exists(path))
         return fc_fail(err, FC_IO, "%s: no such file or folder", path);
     if (!fc_path_is_dir(path)) return describe_tensors(r, path, err);

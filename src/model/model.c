@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "formats/hub_cache.h"
 #include "model/model_internal.h"
 
 static fc_status make_inv_freq(fc_model *model, const float **table, fc_rope rope,
@@ -31,10 +32,11 @@ static fc_status make_inv_freq(fc_model *model, const float **table, fc_rope rop
     return FC_OK;
 }
 
-static fc_status load(fc_model *model, const char *dir, fc_err *err)
+static fc_status load(fc_model *model, const char *given, fc_err *err)
 {
-    char path[FC_PATH_MAX];
-    FC_TRY(fc_strdup(&model->dir, dir, err));
+    char dir[FC_PATH_MAX], path[FC_PATH_MAX];
+    FC_TRY(fc_strdup(&model->dir, given, err));
+    FC_TRY(fc_hub_model_path(dir, given, err));
     FC_TRY(fc_path_join(path, dir, "config.json", err));
     FC_TRY(fc_gemma_config_load(&model->config, path, err));
     FC_TRY(fc_weight_files_open(&model->files, dir, err));

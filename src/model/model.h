@@ -15,7 +15,8 @@
 
 typedef struct fc_model fc_model;
 
-/* dir: a Hugging Face checkpoint (config.json, model.safetensors or its index with shards).
+/* dir: a Hugging Face checkpoint (config.json, model.safetensors or its index with shards), or the name
+ * of one in the hub's cache (formats/hub_cache.h); fc_model_dir gives it back as it was given.
  * Checks every tensor's name, shape and type before returning. */
 fc_status fc_model_load(fc_model **model, const char *dir, fc_err *err);
 void fc_model_close(fc_model *model);

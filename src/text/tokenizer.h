@@ -30,7 +30,8 @@ typedef struct fc_encode_options {
     bool specials_as_text; /* "<bos>" written in the text is text, not the token */
 } fc_encode_options;
 
-/* path: tokenizer.json, or a folder that holds it. Refuses what is not Gemma's kind of BPE. */
+/* path: tokenizer.json, or a folder that holds it, or a model's name in the cache of the Hugging
+ * Face hub (formats/hub_cache.h). Refuses what is not Gemma's kind of BPE. */
 fc_status fc_tokenizer_load(fc_tokenizer **tokenizer, const char *path, fc_err *err);
 void fc_tokenizer_free(fc_tokenizer *tokenizer);
 

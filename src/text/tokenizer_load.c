@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "formats/hub_cache.h"
 #include "formats/json.h"
 #include "text/json_scan.h"
 #include "text/tokenizer_internal.h"
@@ -449,12 +450,13 @@ static fc_status load_text(fc_tokenizer *tokenizer, const char *path, fc_map map
 
 fc_status fc_tokenizer_load(fc_tokenizer **tokenizer, const char *path, fc_err *err)
 {
-    char file[FC_PATH_MAX];
+    char found[FC_PATH_MAX], file[FC_PATH_MAX];
     fc_map map = {0};
     fc_tokenizer *made = NULL;
     fc_status status = FC_OK;
-    FC_TRY(fc_path_is_dir(path) ? fc_path_join(file, path, "tokenizer.json", err)
-                                : fc_path_join(file, "", path, err));
+    FC_TRY(fc_hub_model_path(found, path, err));
+    FC_TRY(fc_path_is_dir(found) ? fc_path_join(file, found, "tokenizer.json", err)
+                                 : fc_path_join(file, "", found, err));
     FC_TRY_GOTO(fc_map_open(&map, file, err));
     FC_TRY_GOTO(fc_alloc(&made, 1, sizeof *made, "tokenizer", err));
     FC_TRY_GOTO(load_text(made, file, map, err));
