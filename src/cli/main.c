@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/recipe.h"
 #include "cli/terminal.h"
+#include "cli/texts.h"
 
 static const fc_command *const commands[] = {
     &fc_cmd_demo,        &fc_cmd_run,     &fc_cmd_collect, &fc_cmd_train,
@@ -68,6 +69,7 @@ fc_status fc_cli_begin(fc_cli *cli, const fc_command *command, int argc,
     if (status != FC_OK) return status;
     *is_done = cli->args.is_help;
     if (*is_done) return print_help(cli, command, err);
+    FC_TRY(fc_args_find_texts(&cli->args, err));
     fc_par_set_threads((int)cli->common.threads);
     fc_cancel_install();
     return FC_OK;
