@@ -6,7 +6,7 @@
  *   h    = a bound on the second derivative for all steps within the radius, so that no step goes up and
  *          no line search is needed; the radius follows the steps
  *
- * A column that stays at 0 costs one product, so sweeps over all columns are cheap, and between them
+ * A column that stands where it is costs one product, so sweeps over all columns are cheap, and between them
  * only those that are not 0 are visited until they stand.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -19,12 +19,11 @@
 
 enum { MOST_ROUNDS = 50, MOST_SWEEPS = 50 };
 
-#define VIOLATION 1e-3 /* of l1 */
-
 typedef struct descent {
     const fc_l1_logistic *p;
     fc_l1_scratch *s;
     double *w, b;
+    double enough; /* violations up to that are none */
     int64_t n_active;
 } descent;
 
@@ -39,13 +38,14 @@ static void set_residue(descent *d, int64_t t)
     d->s->residue[t] = weight_of(d->p, t) * (positive - (d->p->y[t] ? 1.0 : 0.0));
 }
 
-/* The largest p (1 - p) of margins within `reach` of m. */
-static double largest_slope(double m, double reach)
+/* The largest p (1 - p) when the margin of row t moves by up to `reach`: p (1 - p) grows by at most
+ * e^reach <= 1 / (1 - reach), and is never above 1/4. */
+static double largest_slope(const descent *d, int64_t t, double reach)
 {
-    const double away = fabs(m) - reach;
-    if (away <= 0.0) return 0.25;
-    const double e = exp(-away);
-    return e / ((1.0 + e) * (1.0 + e));
+    const double c = weight_of(d->p, t);
+    if (reach >= 0.75 || !(c > 0.0)) return 0.25;
+    const double p = d->s->residue[t] / c + (d->p->y[t] ? 1.0 : 0.0);
+    return fmin(0.25, p * (1.0 - p) / (1.0 - reach));
 }
 
 /* Where w goes, given its gradient and curvature; l1 0: no penalty. */
@@ -68,7 +68,7 @@ static double move_bias(descent *d)
     double *radius = &d->s->radius[d->p->x.n_cols], g = 0.0, h = 0.0;
     for (int64_t t = 0; t < n; t++) {
         g += d->s->residue[t];
-        h += weight_of(d->p, t) * largest_slope(d->s->margin[t], *radius);
+        h += weight_of(d->p, t) * largest_slope(d, t, *radius);
     }
     if (!(h > 0.0)) return fabs(g);
     const double step = step_of(d->b, g, h, 0.0, *radius);
@@ -90,11 +90,11 @@ static double move_column(descent *d, int64_t j)
     for (int64_t e = begin; e < end; e++)
         g += d->s->residue[x->row[e]] * (double)x->value[e];
     const double violation = violation_of(d->w[j], g, d->p->l1);
-    if (violation == 0.0) return 0.0;
+    if (violation <= d->enough) return violation; /* it stands where it is */
     for (int64_t e = begin; e < end; e++) {
         const double f = (double)x->value[e];
         h += weight_of(d->p, x->row[e]) * f * f *
-             largest_slope(d->s->margin[x->row[e]], *radius * fabs(f));
+             largest_slope(d, x->row[e], *radius * fabs(f));
     }
     if (!(h > 0.0)) return 0.0; /* an empty column, or one of zeros */
     const double step = step_of(d->w[j], g, h, d->p->l1, *radius);
@@ -130,7 +130,7 @@ double fc_l1_logistic_solve(const fc_l1_logistic *problem, fc_l1_scratch *scratc
                             double *w, double *b)
 {
     descent d = {.p = problem, .s = scratch, .w = w};
-    const double enough = VIOLATION * problem->l1;
+    d.enough = problem->tolerance * problem->l1;
     double worst = 0.0;
     memset(w, 0, (size_t)problem->x.n_cols * sizeof *w);
     memset(scratch->margin, 0, (size_t)problem->x.n_rows * sizeof *scratch->margin);
@@ -138,9 +138,9 @@ double fc_l1_logistic_solve(const fc_l1_logistic *problem, fc_l1_scratch *scratc
     for (int64_t j = 0; j <= problem->x.n_cols; j++) scratch->radius[j] = 1.0;
     for (int round = 0; round < MOST_ROUNDS; round++) {
         worst = sweep_all(&d);
-        if (worst <= enough) break;
+        if (worst <= d.enough) break;
         for (int sweep = 0; sweep < MOST_SWEEPS; sweep++)
-            if (sweep_active(&d) <= enough) break;
+            if (sweep_active(&d) <= d.enough) break;
     }
     *b = d.b;
     return worst;

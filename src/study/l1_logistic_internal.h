@@ -25,6 +25,8 @@ typedef struct fc_l1_logistic {
     fc_columns x;
     const bool *y; /* [n_rows] */
     double positive_weight, negative_weight, l1;
+    double
+        tolerance; /* share of l1 by which conditions may be violated: 1e-2 to rank features */
 } fc_l1_logistic;
 
 typedef struct fc_l1_scratch {
@@ -35,8 +37,8 @@ fc_status fc_l1_scratch_init(fc_l1_scratch *scratch, int64_t n_rows, int64_t n_c
                              fc_err *err); /* on failure *scratch is {0} */
 void fc_l1_scratch_deinit(fc_l1_scratch *scratch);
 
-/* w: [n_cols], *b written, until no coordinate's condition for the minimum is violated by more than l1 /
- * 1000 (or 50 rounds are done). Runs on the calling thread. Returns the largest violation seen in the
+/* w: [n_cols], *b written, until no coordinate's condition for the minimum is violated by more than the
+ * tolerance (or 50 rounds are done). Runs on the calling thread. Returns the largest violation seen in the
  * last sweep over all. */
 double fc_l1_logistic_solve(const fc_l1_logistic *problem, fc_l1_scratch *scratch,
                             double *w, double *b);

@@ -49,7 +49,7 @@ static double l1_fit(const data *in, double positive, double negative, double l1
     }
     begin[in->d] = n;
     const fc_l1_logistic problem = {
-        {in->n, in->d, begin, row, value}, in->y, positive, negative, l1};
+        {in->n, in->d, begin, row, value}, in->y, positive, negative, l1, 1e-3};
     fc_assert_ok(fc_l1_scratch_init(&scratch, in->n, in->d, &err), &err);
     const double worst = fc_l1_logistic_solve(&problem, &scratch, w, b);
     fc_l1_scratch_deinit(&scratch);
