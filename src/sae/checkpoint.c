@@ -1,13 +1,14 @@
 /* checkpoint.c - writes and reads checkpoints/step-XXXXXXXX.safetensors.
  *
- *   metadata     facet_checkpoint "2", step, recipe (hash of the configuration),
+ *   metadata     facet_checkpoint "3", step, recipe (hash of the configuration),
  *                xxh3 (of all tensor data, in the order of the file)
  *   W_enc ...    F32, feature-major [d_sae, d_in]: the weights as the program holds them
  *   adam_m.NAME, adam_v.NAME    F32, moments of each
- *   fired        I64 [d_sae]    step in which each feature last fired, 0 = never
+ *   fired, moved I64 [d_sae]    step in which each feature last fired, had a gradient; 0 = never
+ *   topk_threshold  F64 [1]     of batchtopk
  *   max.epoch, max.before       F32 [d_sae], running maxima of the features
- *   log.window   F64 [5]        n, total, mse, l1, l0: sums since the last line of the log
- *   log.recent   F64 [100, 4]   total, mse, l1, l0 of the last steps, a ring
+ *   log.window   F64 [9]        n, then losses.h in its order: sums since the last line of the log
+ *   log.recent   F64 [100, 8]   losses of the last steps, a ring
  *   metrics.csv  U8  [n]        the file as it was
  *
  * One table of tensors serves writing and reading. The checksum finds what a crash of the disk
@@ -28,13 +29,12 @@
 #include "formats/safetensors.h"
 
 enum {
-    N_LOSSES = 4,
     N_KEPT = 2,
-    MAX_TENSORS = 3 * FC_SAE_TENSORS + 6,
+    MAX_TENSORS = 3 * FC_SAE_TENSORS + 8,
     NAME_BYTES = 64,
 };
 
-static const char version[] = "2";
+static const char version[] = "3";
 
 /* The tensors of a state, in the order of the file. */
 typedef struct table {
@@ -43,34 +43,23 @@ typedef struct table {
     void *data[MAX_TENSORS]; /* the same data, to be written to; NULL: metrics.csv */
     char name[MAX_TENSORS][NAME_BYTES];
     int n;
-    double window[1 + N_LOSSES], recent[FC_RECENT_STEPS * N_LOSSES];
+    double window[1 + FC_N_LOSSES], recent[FC_RECENT_STEPS * FC_N_LOSSES];
 } table;
-
-static void put_losses(double *to, const fc_losses *l)
-{
-    const double values[N_LOSSES] = {l->total, l->mse, l->l1, l->l0};
-    memcpy(to, values, sizeof values);
-}
-
-static fc_losses get_losses(const double *from)
-{
-    return (fc_losses){.total = from[0], .mse = from[1], .l1 = from[2], .l0 = from[3]};
-}
 
 static void pack_logs(table *t, const fc_train_state *s)
 {
     t->window[0] = (double)s->n_window;
-    put_losses(t->window + 1, &s->window);
+    memcpy(t->window + 1, &s->window, sizeof s->window);
     for (int i = 0; i < FC_RECENT_STEPS; i++)
-        put_losses(t->recent + i * N_LOSSES, &s->recent[i]);
+        memcpy(t->recent + i * FC_N_LOSSES, &s->recent[i], sizeof s->recent[i]);
 }
 
 static void unpack_logs(const table *t, fc_train_state *s)
 {
     s->n_window = (int64_t)t->window[0];
-    s->window = get_losses(t->window + 1);
+    memcpy(&s->window, t->window + 1, sizeof s->window);
     for (int i = 0; i < FC_RECENT_STEPS; i++)
-        s->recent[i] = get_losses(t->recent + i * N_LOSSES);
+        memcpy(&s->recent[i], t->recent + i * FC_N_LOSSES, sizeof s->recent[i]);
 }
 
 /* rows 1: a vector. */
@@ -104,15 +93,18 @@ static void make_table(table *t, const fc_train_state *s, const void *csv, size_
     t->n = 0;
     for (int i = 0; i < s->step->n_params; i++) {
         const fc_param *p = &s->step->param[i];
+        if (p->n == 0) continue;
         add(t, "", p->name, FC_F32, p->w, p->rows, p->cols);
         add(t, "adam_m.", p->name, FC_F32, p->m, p->rows, p->cols);
         add(t, "adam_v.", p->name, FC_F32, p->v, p->rows, p->cols);
     }
     add(t, "", "fired", FC_I64, s->step->fired, 1, d_sae);
+    add(t, "", "moved", FC_I64, s->step->moved, 1, d_sae);
+    add(t, "", "topk_threshold", FC_F64, &s->step->topk_threshold, 1, 1);
     add(t, "", "max.epoch", FC_F32, s->max_epoch, 1, d_sae);
     add(t, "", "max.before", FC_F32, s->max_before, 1, d_sae);
-    add(t, "", "log.window", FC_F64, t->window, 1, 1 + N_LOSSES);
-    add(t, "", "log.recent", FC_F64, t->recent, FC_RECENT_STEPS, N_LOSSES);
+    add(t, "", "log.window", FC_F64, t->window, 1, 1 + FC_N_LOSSES);
+    add(t, "", "log.recent", FC_F64, t->recent, FC_RECENT_STEPS, FC_N_LOSSES);
     add(t, "", "metrics.csv", FC_U8, NULL, 1, (int64_t)n_bytes);
     t->tensor[t->n - 1].data = csv;
     qsort(t->tensor, (size_t)t->n, sizeof t->tensor[0], compare);
@@ -295,7 +287,7 @@ static fc_status take(table *t, fc_train_state *s, int64_t n_done, char **csv,
     }
     unpack_logs(t, s);
     fc_step_weights_changed(s->step);
-    s->n_done = n_done;
+    s->n_done = s->step->n_done = n_done;
     *csv = text;
     return FC_OK;
 }

@@ -4,13 +4,18 @@
  * when gradients are kept, by a copy. Two passes over blocks, each parallel:
  *
  *   whole rows   their f and W_dec rows are gathered; three products with the packed batch
- *   lists        blocks of neighbours; sddmm for dz, spmm for both matrices, at the entries alone
+ *   lists        blocks of neighbours; sddmm for df, the architecture for dz, spmm for both
+ *                matrices, at the entries alone
+ *
+ * A second term of the loss either has the entries of the first, whose backward then takes both
+ * gradients, or entries of its own, where dz = df.
  *
  * The second pass also serves silent features, whose gradient is 0 and whose first moment may not
  * be. A feature belongs to one block, blocks follow from the batch alone, and what blocks add to
  * b_dec is added in their order: the same bytes for any number of threads.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <string.h>
 
 #include "base/par.h"
@@ -35,16 +40,16 @@ static void emit(const pass *p, int param, int64_t first, int64_t n_rows, float 
         memcpy(of->g + first * of->cols, g, (size_t)(n_rows * of->cols) * sizeof *g);
 }
 
-/* into_b_dec of a block = sum of db_enc_i W_enc_i over the n features id. */
+/* into_b_dec of a block (+)= sum of sum_i W_enc_i over the n features id, sum_i that of their dz. */
 static void add_into_b_dec(const fc_step *s, int64_t block, const int32_t *id,
-                           const float *db_enc, int64_t n)
+                           const float *sums, int64_t n, bool accumulate)
 {
     if (!s->sae->is_b_dec_subtracted) return;
     const int64_t d = s->sae->d_in, begin = 0;
-    const fc_sparse row = {1, s->sae->d_sae, &begin, &n, id, db_enc};
+    const fc_sparse row = {1, s->sae->d_sae, &begin, &n, id, sums};
     const fc_mat w_enc = fc_mat_of(s->sae->w_enc, FC_F32, s->sae->d_sae, d);
     s->be->ops->spmm(s->be, s->scratch->into_b_dec + block * d, d, row, w_enc,
-                     FC_PRECISION_F32, false);
+                     FC_PRECISION_F32, accumulate);
 }
 
 /* --- whole rows --------------------------------------------------------------------------- */
@@ -54,7 +59,7 @@ static void emit_runs(const pass *p, int param, const int32_t *id, int64_t n, fl
 {
     for (int64_t r = 0, end; r < n; r = end) {
         for (end = r + 1; end < n && id[end] == id[end - 1] + 1;) end++;
-        emit(p, param, id[r], end - r, g + r * p->s->sae->d_in);
+        emit(p, param, id[r], end - r, g + r * p->s->param[param].cols);
     }
 }
 
@@ -65,138 +70,263 @@ static void whole_block(int64_t begin, int64_t end, int worker, void *ctx)
     const fc_ops *op = s->be->ops;
     const fc_step_scratch *t = s->scratch;
     const fc_step_worker *w = fc_step_worker_of(s, worker);
-    const int64_t m = end - begin, n = s->n, d = s->sae->d_in;
+    const int64_t m = end - begin, n = s->n;
+    const int64_t d_in = s->sae->d_in, d_out = s->sae->d_out;
     const int32_t *id = s->codes->whole + begin;
     float add[FC_STEP_WHOLE], sum[FC_STEP_WHOLE];
     for (int64_t r = 0; r < m; r++) {
         memcpy(w->f + r * n, s->codes->value + id[r] * s->codes->row,
                (size_t)n * sizeof(float));
-        memcpy(w->w + r * d, s->sae->w_dec + id[r] * d, (size_t)d * sizeof(float));
+        memcpy(w->w + r * d_out, s->sae->w_dec + id[r] * d_out,
+               (size_t)d_out * sizeof(float));
         add[r] = s->dz_add[id[r]];
     }
-    op->matmul_packed(s->be, w->dz, n, fc_mat_of(w->w, FC_F32, m, d), &t->delta_cols,
+    op->matmul_packed(s->be, w->dz, n, fc_mat_of(w->w, FC_F32, m, d_out), &t->delta_cols,
                       false);
     op->relu_grad(s->be, w->dz, w->f, add, sum, m, n);
     for (int64_t r = 0; r < m; r++) s->param[FC_B_ENC].g[id[r]] = sum[r];
-    add_into_b_dec(s, begin / FC_STEP_WHOLE, id, sum, m);
+    add_into_b_dec(s, begin / FC_STEP_WHOLE, id, sum, m, false);
 
-    op->matmul_packed(s->be, w->g, d, fc_mat_of(w->f, FC_F32, m, n), &t->delta_rows,
+    op->matmul_packed(s->be, w->g, d_out, fc_mat_of(w->f, FC_F32, m, n), &t->delta_rows,
                       false);
     emit_runs(p, FC_W_DEC, id, m, w->g);
-    op->matmul_packed(s->be, w->g, d, fc_mat_of(w->dz, FC_F32, m, n), &t->x_rows, false);
+    op->matmul_packed(s->be, w->g, d_in, fc_mat_of(w->dz, FC_F32, m, n), &t->x_rows,
+                      false);
     emit_runs(p, FC_W_ENC, id, m, w->g);
 }
 
 /* --- lists -------------------------------------------------------------------------------- */
 
-/* The lists of features first .. first+m-1; whole rows and silent features have none. Returns
- * the number of entries. */
-static int64_t lists_of(const fc_codes *c, const fc_step_worker *w, int64_t first,
-                        int64_t m)
+/* A run of neighbours that see the same delta, while their gradients are made. */
+typedef struct run {
+    const pass *p;
+    const fc_step_worker *w;
+    int64_t first, m;
+    int level;
+    fc_sparse rows,
+        aux;    /* entries of both terms; aux has n_rows 0 without one of its own */
+    int64_t at; /* place of the first entry in the arrays of lists */
+} run;
+
+static int64_t entries_of(const fc_sparse *rows)
 {
-    int64_t n_entries = 0;
-    for (int64_t r = 0; r < m; r++) {
-        w->begin[r] = r * c->row;
-        w->n[r] = fc_codes_is_whole(c, first + r) ? 0 : c->firing.count[first + r];
-        n_entries += w->n[r];
-    }
-    return n_entries;
+    int64_t n = 0;
+    for (int64_t r = 0; r < rows->n_rows; r++) n += rows->count[r];
+    return n;
 }
 
-/* dz += dz_add, and db_enc and what it sends into b_dec. */
-static void finish_dz(const fc_step *s, const fc_step_worker *w, int64_t first, int64_t m)
+/* df of the entries `rows` in one term. */
+static void term_gradient(const run *r, const fc_sparse *rows, const fc_term *term,
+                          float *df)
 {
-    float *const db_enc = s->param[FC_B_ENC].g;
-    int32_t id[FC_STEP_LISTS];
-    float sums[FC_STEP_LISTS];
-    int64_t n_ids = 0;
-    for (int64_t r = 0; r < m; r++) {
-        const int64_t i = first + r;
-        if (fc_codes_is_whole(s->codes, i)) continue;
-        float *const dz = w->dz + w->begin[r];
-        const float add = s->dz_add[i];
-        double sum = 0.0;
-        for (int64_t j = 0; j < w->n[r]; j++) {
-            dz[j] += add;
-            sum += (double)dz[j];
-        }
-        db_enc[i] = (float)sum;
-        if (w->n[r] == 0) continue;
-        id[n_ids] = (int32_t)i;
-        sums[n_ids++] = db_enc[i];
-    }
-    const int64_t block = fc_ceil_div(s->codes->n_whole, FC_STEP_WHOLE);
-    add_into_b_dec(s, block + first / FC_STEP_LISTS, id, sums, n_ids);
+    const fc_step *s = r->p->s;
+    const int64_t d = s->sae->d_out;
+    const int level = term->n_levels > 1 ? r->level : 0;
+    if (entries_of(rows) == 0) return;
+    s->be->ops->sddmm(s->be, df, *rows,
+                      fc_mat_of(s->sae->w_dec + r->first * d, FC_F32, r->m, d),
+                      fc_step_delta(s, term, level), s->precision);
+}
+
+static double sum_of(const float *x, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t j = 0; j < n; j++) sum += (double)x[j];
+    return sum;
+}
+
+/* dz from df, gradients of vectors. Returns what feature i adds to the input's gradient. */
+static double finish_feature(const run *r, int64_t k)
+{
+    fc_step *s = r->p->s;
+    const int64_t i = r->first + k, at = r->rows.begin[k];
+    const fc_lists *l = &s->codes->lists;
+    fc_entries e = {.feature = i,
+                    .n = r->rows.count[k],
+                    .index = r->rows.index + at,
+                    .value = r->rows.value + at,
+                    .second = l->second != NULL ? l->second + r->at + at : NULL,
+                    .df_aux = s->aux.is_second ? r->w->df_aux + at : NULL,
+                    .dz = r->w->dz + at,
+                    .db_enc = (double)NAN};
+    double sum = s->arch->backward(s, &e);
+    if (r->aux.n_rows > 0) sum += sum_of(r->w->df_aux + r->aux.begin[k], r->aux.count[k]);
+    if (s->has_dz_all) sum += (double)s->n * (double)s->dz_all[i];
+    s->param[FC_B_ENC].g[i] = (float)(isnan(e.db_enc) ? sum : e.db_enc);
+    return sum;
 }
 
 /* All but the whole rows, in runs. */
-static void emit_lists(const pass *p, int param, int64_t first, int64_t m, float *g)
+static void emit_lists(const run *r, int param)
 {
-    const fc_codes *c = p->s->codes;
-    for (int64_t r = 0, end; r < m; r = end) {
-        const bool is_whole = fc_codes_is_whole(c, first + r);
-        for (end = r + 1; end < m && fc_codes_is_whole(c, first + end) == is_whole;)
+    const fc_codes *c = r->p->s->codes;
+    const int64_t cols = r->p->s->param[param].cols;
+    for (int64_t k = 0, end; k < r->m; k = end) {
+        const bool is_whole = fc_codes_is_whole(c, r->first + k);
+        for (end = k + 1; end < r->m && fc_codes_is_whole(c, r->first + end) == is_whole;)
             end++;
-        if (!is_whole) emit(p, param, first + r, end - r, g + r * c->d_in);
+        if (!is_whole) emit(r->p, param, r->first + k, end - k, r->w->g + k * cols);
     }
 }
 
+/* g = the first term's entries times delta (+ the second's). */
+static void decoder_gradient(const run *r)
+{
+    fc_step *s = r->p->s;
+    const fc_ops *op = s->be->ops;
+    const int64_t d = s->sae->d_out;
+    op->spmm(s->be, r->w->g, d, r->rows, fc_step_delta(s, &s->main, r->level),
+             s->precision, false);
+    if (s->aux.lists != NULL) {
+        fc_sparse rows = r->aux;
+        if (s->aux.is_second) {
+            rows = r->rows;
+            rows.value = s->codes->lists.second + r->at;
+        }
+        op->spmm(s->be, r->w->g, d, rows,
+                 fc_step_delta(s, &s->aux, s->aux.n_levels > 1 ? r->level : 0),
+                 s->precision, true);
+    }
+    emit_lists(r, FC_W_DEC);
+}
+
+static void encoder_gradient(const run *r)
+{
+    fc_step *s = r->p->s;
+    const fc_ops *op = s->be->ops;
+    const int64_t d = s->sae->d_in;
+    fc_sparse rows = r->rows;
+    rows.value = r->w->dz;
+    op->spmm(s->be, r->w->g, d, rows, fc_step_x(s), s->precision, false);
+    if (r->aux.n_rows > 0) {
+        rows = r->aux;
+        rows.value = r->w->df_aux;
+        op->spmm(s->be, r->w->g, d, rows, fc_step_x(s), s->precision, true);
+    }
+    for (int64_t k = 0; s->has_dz_all && k < r->m; k++) {
+        const float a = s->dz_all[r->first + k];
+        float *const g = r->w->g + k * d;
+        for (int64_t j = 0; a != 0.0f && j < d; j++) g[j] += a * s->scratch->x_sum[j];
+    }
+    emit_lists(r, FC_W_ENC);
+}
+
+/* Both terms' df, then dz; what goes into b_dec is taken from W_enc before that moves. */
+static void feature_gradients(run *r, int64_t block, bool is_first)
+{
+    fc_step *s = r->p->s;
+    int32_t id[FC_STEP_LISTS];
+    float sums[FC_STEP_LISTS];
+    int64_t n_ids = 0;
+    term_gradient(r, &r->rows, &s->main, r->w->dz);
+    if (s->aux.lists != NULL)
+        term_gradient(r, s->aux.is_second ? &r->rows : &r->aux, &s->aux, r->w->df_aux);
+    for (int64_t k = 0; k < r->m; k++) {
+        if (fc_codes_is_whole(s->codes, r->first + k)) continue;
+        const double sum = finish_feature(r, k);
+        if (!s->scratch->is_moved[r->first + k]) continue;
+        id[n_ids] = (int32_t)(r->first + k);
+        sums[n_ids++] = (float)sum;
+    }
+    add_into_b_dec(s, block, id, sums, n_ids, !is_first);
+}
+
+/* A block, cut where levels end. */
 static void list_block(int64_t begin, int64_t end, int worker, void *ctx)
 {
     const pass *p = ctx;
-    fc_step *s = p->s;
-    const fc_ops *op = s->be->ops;
-    const fc_codes *c = s->codes;
+    const fc_step *s = p->s;
     const fc_step_worker *w = fc_step_worker_of(s, worker);
-    const int64_t m = end - begin, d = c->d_in;
-    fc_sparse rows = {.n_rows = m,
-                      .n_cols = c->n,
-                      .begin = w->begin,
-                      .count = w->n,
-                      .index = c->index + begin * c->row,
-                      .value = c->value + begin * c->row};
-    if (lists_of(c, w, begin, m) > 0)
-        op->sddmm(s->be, w->dz, rows, fc_mat_of(s->sae->w_dec + begin * d, FC_F32, m, d),
-                  fc_step_delta(s), s->precision);
-    finish_dz(s, w, begin, m);
-    op->spmm(s->be, w->g, d, rows, fc_step_delta(s), s->precision, false);
-    emit_lists(p, FC_W_DEC, begin, m, w->g);
-    rows.value = w->dz;
-    op->spmm(s->be, w->g, d, rows, fc_step_x(s), s->precision, false);
-    emit_lists(p, FC_W_ENC, begin, m, w->g);
+    const int64_t block =
+        fc_ceil_div(s->codes->n_whole, FC_STEP_WHOLE) + begin / FC_STEP_LISTS;
+    int64_t last;
+    int level = 0;
+    for (int64_t first = begin; first < end; first = last) {
+        while (s->level_end[level] <= first) level++;
+        last = fc_min(end, s->level_end[level]);
+        run r = {.p = p, .w = w, .first = first, .m = last - first, .level = level};
+        r.at = s->codes->lists.begin[first];
+        r.rows = fc_lists_by_feature(&s->codes->lists, first, r.m, w->begin);
+        if (s->aux.lists != NULL && !s->aux.is_second)
+            r.aux =
+                fc_lists_by_feature(s->aux.lists, first, r.m, w->begin + FC_STEP_LISTS);
+        feature_gradients(&r, block, first == begin);
+        decoder_gradient(&r);
+        encoder_gradient(&r);
+    }
 }
 
 /* --- all of it ---------------------------------------------------------------------------- */
+
+/* A gradient other than 0, or as good as that. */
+static bool is_moved(const fc_step *s, int64_t i)
+{
+    const bool is_aux = s->aux.lists != NULL && s->aux.lists->count[i] > 0;
+    return s->codes->lists.count[i] > 0 || fc_codes_is_whole(s->codes, i) || is_aux ||
+           (s->has_dz_all && s->dz_all[i] != 0.0f);
+}
+
+/* delta of a term as the sparse products read it. */
+static void round_term(const fc_step *s, const fc_term *term)
+{
+    const int64_t n = s->n * s->sae->d_out, stride = s->config.batch_size * s->sae->d_out;
+    if (term->lists == NULL || term->rounded == NULL) return;
+    for (int l = 0; l < term->n_levels; l++)
+        s->be->ops->convert(s->be, term->rounded + l * stride, FC_BF16,
+                            term->delta + l * stride, FC_F32, n);
+}
 
 static void prepare_batch(fc_step *s)
 {
     const fc_ops *op = s->be->ops;
     fc_step_scratch *t = s->scratch;
-    const int64_t n = s->n, d = s->sae->d_in;
-    if (t->x != NULL) {
-        op->convert(s->be, t->x, FC_BF16, s->codes->input, FC_F32, n * d);
-        op->convert(s->be, t->delta, FC_BF16, s->delta, FC_F32, n * d);
+    const int64_t n = s->n, d_in = s->sae->d_in;
+    round_term(s, &s->main);
+    round_term(s, &s->aux);
+    if (t->x != NULL)
+        op->convert(s->be, t->x, FC_BF16, s->codes->input, FC_F32, n * d_in);
+    for (int64_t i = 0; i < s->sae->d_sae; i++) t->is_moved[i] = is_moved(s, i);
+    if (s->has_dz_all) {
+        op->col_sum(s->be, t->column, s->codes->input, n, d_in);
+        for (int64_t j = 0; j < d_in; j++) t->x_sum[j] = (float)t->column[j];
     }
-    t->x_rows.k = t->delta_rows.k = t->delta_cols.n = n;
     if (s->codes->n_whole == 0) return;
+    const fc_mat delta = fc_step_delta(s, &s->main, 0);
+    t->x_rows.k = t->delta_rows.k = t->delta_cols.n = n;
     op->pack(s->be, &t->x_rows, fc_step_x(s));
-    op->pack(s->be, &t->delta_rows, fc_step_delta(s));
-    op->pack(s->be, &t->delta_cols, fc_mat_transposed(fc_step_delta(s)));
+    op->pack(s->be, &t->delta_rows, delta);
+    op->pack(s->be, &t->delta_cols, fc_mat_transposed(delta));
 }
 
+/* b_dec is part of every level of the first term: what features of level 0 see is the sum of all
+ * levels. Of a second term only where that decodes with a bias too. */
 static void output_bias(fc_step *s)
 {
     const fc_step_scratch *t = s->scratch;
-    const int64_t d = s->sae->d_in;
-    s->be->ops->col_sum(s->be, t->column, s->delta, s->n, d);
-    if (s->sae->is_b_dec_subtracted) {
-        const int64_t n_blocks = fc_ceil_div(s->codes->n_whole, FC_STEP_WHOLE) +
-                                 fc_ceil_div(s->sae->d_sae, FC_STEP_LISTS);
-        for (int64_t b = 0; b < n_blocks; b++)
-            for (int64_t j = 0; j < d; j++)
-                t->column[j] -= (double)t->into_b_dec[b * d + j];
+    float *const g = s->param[FC_B_DEC].g;
+    const int64_t d_in = s->sae->d_in, d_out = s->sae->d_out;
+    s->be->ops->col_sum(s->be, t->column, s->main.delta, s->n, d_out);
+    for (int64_t j = 0; j < d_out; j++) g[j] = (float)t->column[j];
+    if (s->aux.lists != NULL && s->aux.is_second) {
+        s->be->ops->col_sum(s->be, t->column, s->aux.delta, s->n, d_out);
+        for (int64_t j = 0; j < d_out; j++) g[j] += (float)t->column[j];
     }
-    for (int64_t j = 0; j < d; j++) s->param[FC_B_DEC].g[j] = (float)t->column[j];
+    if (!s->sae->is_b_dec_subtracted) return;
+    const int64_t n_blocks = fc_ceil_div(s->codes->n_whole, FC_STEP_WHOLE) +
+                             fc_ceil_div(s->sae->d_sae, FC_STEP_LISTS);
+    for (int64_t j = 0; j < d_in; j++) t->column[j] = 0.0;
+    for (int64_t b = 0; b < n_blocks; b++)
+        for (int64_t j = 0; j < d_in; j++)
+            t->column[j] += (double)t->into_b_dec[b * d_in + j];
+    for (int64_t j = 0; j < d_in; j++) g[j] = (float)((double)g[j] - t->column[j]);
+}
+
+static void skip_path(fc_step *s)
+{
+    const fc_mat delta = fc_mat_of(s->main.delta, FC_F32, s->n, s->sae->d_out);
+    const fc_mat x = fc_mat_of(s->x, FC_F32, s->n, s->sae->d_in);
+    s->be->ops->matmul(s->be, s->param[FC_W_SKIP].g, s->sae->d_in,
+                       fc_mat_transposed(delta), x, s->precision, false);
 }
 
 static void all_gradients(fc_step *s, const fc_row_update *update)
@@ -206,6 +336,7 @@ static void all_gradients(fc_step *s, const fc_row_update *update)
     fc_par_for(s->codes->n_whole, FC_STEP_WHOLE, whole_block, &p);
     fc_par_for(s->sae->d_sae, FC_STEP_LISTS, list_block, &p);
     output_bias(s);
+    if (fc_step_has(s, FC_W_SKIP)) skip_path(s);
 }
 
 void fc_step_gradients(fc_step *step)

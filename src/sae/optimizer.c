@@ -24,15 +24,15 @@ fc_adam fc_step_adam(const fc_step *step, double lr, int64_t k)
 
 static bool is_at_rest(const fc_step *s, int64_t i, int64_t k)
 {
-    return s->codes->firing.count[i] == 0 &&
-           (s->fired[i] == 0 || k - s->fired[i] > s->scratch->rest_steps);
+    return !s->scratch->is_moved[i] &&
+           (s->moved[i] == 0 || k - s->moved[i] > s->scratch->rest_steps);
 }
 
-/* A feature that fires again after a rest: its second moment fades by the steps it missed. */
+/* A feature that moves again after a rest: its second moment fades by the steps it missed. */
 static void wake(const fc_step *s, const fc_param *p, int64_t i, const fc_adam *adam)
 {
-    if (s->codes->firing.count[i] == 0 || s->fired[i] == 0) return;
-    const int64_t n_missed = adam->step - 1 - s->fired[i] - s->scratch->rest_steps;
+    if (!s->scratch->is_moved[i] || s->moved[i] == 0) return;
+    const int64_t n_missed = adam->step - 1 - s->moved[i] - s->scratch->rest_steps;
     if (n_missed <= 0) return;
     const float faded = (float)pow(adam->beta2, (double)n_missed);
     s->be->ops->scale(s->be, p->v + i * p->cols, p->cols, faded);
@@ -52,6 +52,8 @@ static void update_run(fc_step *s, int param, int64_t first, int64_t n_rows, flo
         op->project_rows(s->be, g, p->w + at, n_rows, p->cols);
     op->adam(s->be, p->w + at, p->m + at, p->v + at, g, n, &update->adam);
     if (is_unit) op->unit_rows(s->be, p->w + at, NULL, n_rows, p->cols, 1.0f);
+    if (param == FC_W_DEC && s->has_norms)
+        op->row_norms(s->be, s->norm + first, p->w + at, n_rows, p->cols);
     if (param == FC_W_DEC && s->scratch->w_dec != NULL)
         op->convert(s->be, s->scratch->w_dec + at, FC_BF16, p->w + at, FC_F32, n);
 }
@@ -77,7 +79,7 @@ double fc_step_clip(fc_step *step)
     if (step->config.unit_norm_decoder)
         op->project_rows(step->be, w_dec->g, w_dec->w, w_dec->rows, w_dec->cols);
     double sum = 0.0;
-    for (int i = 0; i < step->n_params; i++)
+    for (int i = 0; i < step->n_params; i++) /* n is 0 where there is no such parameter */
         sum += op->sum_sq(step->be, step->param[i].g, step->param[i].n);
     const double norm = sqrt(sum), clip = step->config.grad_clip_norm;
     const double factor = clip / (norm + 1e-6);
@@ -98,7 +100,7 @@ static void apply_rows(int64_t begin, int64_t end, int worker, void *ctx)
     const application *a = ctx;
     for (int i = 0; i < a->s->n_params; i++) {
         const fc_param *p = &a->s->param[i];
-        if (p->rows > 1)
+        if (fc_step_is_by_feature(i))
             fc_optimizer_rows(a->s, i, begin, end - begin, p->g + begin * p->cols,
                               &a->update);
     }
@@ -108,10 +110,14 @@ void fc_step_apply_vectors(fc_step *s, const fc_adam *adam)
 {
     for (int i = 0; i < s->n_params; i++) {
         const fc_param *p = &s->param[i];
-        if (p->rows == 1) s->be->ops->adam(s->be, p->w, p->m, p->v, p->g, p->n, adam);
+        if (!fc_step_is_by_feature(i))
+            s->be->ops->adam(s->be, p->w, p->m, p->v, p->g, p->n, adam);
     }
-    for (int64_t i = 0; i < s->sae->d_sae; i++)
+    for (int64_t i = 0; i < s->sae->d_sae; i++) {
         if (s->codes->firing.count[i] > 0) s->fired[i] = adam->step;
+        if (s->scratch->is_moved[i]) s->moved[i] = adam->step;
+    }
+    s->n_done = adam->step;
 }
 
 void fc_step_apply(fc_step *step, double lr, int64_t k)

@@ -5,10 +5,10 @@
  *   t <  W            lr (t + 1) / W                       step 0 already moves
  *   t >= W  cosine    lr (e + (1 - e) (1 + cos(pi p)) / 2)
  *           linear    lr (1 - (1 - e) p)
- *           constant  lr
+ *           constant  lr, in the last D = share T steps  lr (1 - (1 - e) (t - T + D) / D)
  *
- * Step W-1 has the full rate and step T-1 exactly e times it. The L1 coefficient warms up from
- * zero, l1 min(1, t / w), as SAELens has it.
+ * Step W-1 has the full rate; cosine and linear end with exactly e times it, constant a step short
+ * of that, as in SAELens. Coefficients warm up from zero, l1 min(1, t / w), as SAELens has it.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sae/schedule.h"
@@ -29,11 +29,23 @@ double fc_schedule_lr(const fc_train_config *config, int64_t t, int64_t n_steps)
     case FC_LR_LINEAR: return config->lr * (1.0 - (1.0 - end) * p);
     case FC_LR_CONSTANT: break;
     }
-    return config->lr;
+    const int64_t n_decay = (int64_t)(config->lr_decay_share * (double)n_steps);
+    if (t < n_steps - n_decay) return config->lr;
+    const double fallen = (double)(t - (n_steps - n_decay)) / (double)n_decay;
+    return config->lr * (1.0 - (1.0 - end) * fallen);
+}
+
+static double warmed_up(double coefficient, int64_t n_warm_up, int64_t t)
+{
+    return t >= n_warm_up ? coefficient : coefficient * (double)t / (double)n_warm_up;
 }
 
 double fc_schedule_l1(const fc_train_config *config, int64_t t)
 {
-    if (t >= config->l1_warm_up_steps) return config->l1_coefficient;
-    return config->l1_coefficient * (double)t / (double)config->l1_warm_up_steps;
+    return warmed_up(config->l1_coefficient, config->l1_warm_up_steps, t);
+}
+
+double fc_schedule_l0(const fc_train_config *config, int64_t t)
+{
+    return warmed_up(config->l0_coefficient, config->l0_warm_up_steps, t);
 }

@@ -79,9 +79,9 @@ static fc_status resolve(training *t, fc_err *err)
 static fc_status make_sae(training *t, fc_err *err)
 {
     const fc_feed_info *info = &t->feed->info;
-    FC_TRY(fc_sae_new(&t->sae, "standard", info->d_in, info->d_in, t->config.d_sae, err));
+    FC_TRY(fc_sae_new(&t->sae, fc_arch_at(t->config.arch)->name, info->d_in, info->d_out,
+                      t->config.d_sae, err));
     fc_sae *sae = t->sae;
-    (void)snprintf(sae->arch, sizeof sae->arch, "%s", fc_arch_at(t->config.arch)->name);
     (void)snprintf(sae->model, sizeof sae->model, "%s", info->model);
     (void)snprintf(sae->hook, sizeof sae->hook, "%s", info->hook);
     sae->context_size = info->max_length;
@@ -129,20 +129,6 @@ done:
 
 /* --- one step ----------------------------------------------------------------------------- */
 
-static void add_losses(fc_losses *sum, const fc_losses *l)
-{
-    sum->total += l->total;
-    sum->mse += l->mse;
-    sum->l1 += l->l1;
-    sum->l0 += l->l0;
-}
-
-static fc_losses mean_of(fc_losses sum, int64_t n)
-{
-    const double by = (double)fc_max(n, 1);
-    return (fc_losses){sum.total / by, sum.mse / by, sum.l1 / by, sum.l0 / by};
-}
-
 /* Maxima of the batch into those of the epoch; at its end the epoch becomes the one before. */
 static void keep_maxima(training *t)
 {
@@ -176,8 +162,10 @@ static fc_status do_step(training *t, fc_err *err)
     fc_fed_batch batch;
     FC_TRY(t->feed->ops->next(t->feed, &batch, err));
     t->step->x = batch.x;
+    t->step->y = batch.y;
     t->step->n = batch.n;
     t->step->l1_coefficient = fc_schedule_l1(&t->config, s->n_done);
+    t->step->l0_coefficient = fc_schedule_l0(&t->config, s->n_done);
     fc_step_forward(t->step);
     const fc_losses *losses = &t->step->losses;
     if (!isfinite(losses->total))
@@ -190,7 +178,7 @@ static fc_status do_step(training *t, fc_err *err)
                    s->n_done + 1);
 
     s->recent[s->n_done % FC_RECENT_STEPS] = *losses;
-    add_losses(&s->window, losses);
+    fc_losses_add(&s->window, losses);
     s->n_window++;
     s->n_done++;
     keep_maxima(t);
@@ -207,7 +195,7 @@ static bool is_due(int64_t step, const fc_every *every, int64_t n_steps)
 static fc_status log_line(training *t, fc_err *err)
 {
     fc_train_state *s = &t->state;
-    const fc_losses mean = mean_of(s->window, s->n_window);
+    const fc_losses mean = fc_losses_mean(s->window, s->n_window);
     const fc_run_line line = {.step = s->n_done,
                               .epoch = (double)s->n_done / (double)t->n_batches,
                               .total = mean.total,
@@ -226,7 +214,7 @@ static fc_status log_line(training *t, fc_err *err)
 
 static fc_status log_maxima(training *t, fc_err *err)
 {
-    float *const max = t->step->norm; /* free between steps */
+    float *const max = t->step->dz_add; /* free between steps */
     for (int64_t i = 0; i < t->config.d_sae; i++) max[i] = max_since(&t->state, i);
     return fc_run_log_maxima(t->log, t->state.n_done, max, t->config.d_sae, err);
 }
@@ -269,11 +257,12 @@ fc_status fc_training_finish(fc_training *t, fc_train_result *result, fc_err *er
     char dir[FC_PATH_MAX];
     const fc_train_state *s = &t->state;
     FC_TRY(fc_path_join(dir, t->run_dir, "sae", err));
+    fc_step_finish(t->step);
     FC_TRY(fc_sae_save(t->sae, dir, err));
     const int64_t n = fc_min(s->n_done, FC_RECENT_STEPS);
     fc_losses sum = {0};
-    for (int64_t i = 0; i < n; i++) add_losses(&sum, &s->recent[i]);
-    const fc_losses mean = mean_of(sum, n);
+    for (int64_t i = 0; i < n; i++) fc_losses_add(&sum, &s->recent[i]);
+    const fc_losses mean = fc_losses_mean(sum, n);
     *result = (fc_train_result){.steps = s->n_done,
                                 .n_dead = count_dead(t),
                                 .mse = mean.mse,

@@ -17,6 +17,12 @@
 typedef enum fc_lr_schedule { FC_LR_COSINE, FC_LR_LINEAR, FC_LR_CONSTANT } fc_lr_schedule;
 typedef enum fc_l1_form { FC_L1_SUM, FC_L1_MEAN, FC_L1_DECODER_NORM } fc_l1_form;
 typedef enum fc_mse_form { FC_MSE_MEAN, FC_MSE_SUM } fc_mse_form;
+typedef enum fc_l0_penalty { FC_L0_TANH, FC_L0_STEP, FC_L0_QUADRATIC } fc_l0_penalty;
+typedef enum fc_b_dec_init {
+    FC_B_DEC_ZERO, /* left as init has it */
+    FC_B_DEC_MEAN,
+    FC_B_DEC_MEDIAN
+} fc_b_dec_init;
 typedef enum fc_init { FC_INIT_LINEAR, FC_INIT_TIED_UNIT, FC_INIT_SAELENS } fc_init;
 
 /* Ways to mix, see acts/mixer.h. auto: settled when a run begins, kept when it goes on. */
@@ -36,25 +42,51 @@ typedef struct fc_train_config {
     double lr, lr_final_factor;
     int64_t lr_warm_up_steps;
     int lr_schedule; /* fc_lr_schedule, after the warm-up */
+    double
+        lr_decay_share; /* constant: the last share of the steps falls to the final factor */
     double l1_coefficient;
     int64_t l1_warm_up_steps;
     int l1_form;  /* fc_l1_form, over features; always mean over the batch */
     int mse_form; /* fc_mse_form, over dimensions; always mean over the batch */
     double adam_beta1, adam_beta2, adam_eps;
     double grad_clip_norm; /* 0: none */
+    double ema_decay;      /* of the mean of weights that is saved at the end; 0: none */
     bool unit_norm_decoder;
     bool apply_b_dec_to_input;
     bool drop_last;
     int shuffle;             /* fc_shuffle */
     int64_t mix_buffer_rows; /* with blocks; 0: settled when a run begins */
     int normalization;       /* none | center_unit | center_scale */
-    int init;      /* fc_init: linear is torch.nn.Linear's default, as the seed */
+    int init;       /* fc_init: linear is torch.nn.Linear's default, as the seed */
+    int b_dec_init; /* fc_b_dec_init, from the first batch */
+
+    double k; /* topk family */
+    bool rescale_by_decoder_norm;
+    double topk_threshold_lr;
+    double aux_coefficient;
+    int64_t aux_k;               /* 0: half the input's width; see fc_train_aux_k */
+    int64_t dead_feature_window; /* steps */
+    char matryoshka_widths[FC_FIELD_TEXT_MAX];
+    bool matryoshka_aux;
+
+    double jumprelu_threshold, jumprelu_bandwidth;
+    int l0_penalty; /* fc_l0_penalty */
+    double l0_coefficient;
+    int64_t l0_warm_up_steps;
+    double jumprelu_tanh_scale, target_l0, pre_act_coefficient;
+    bool jumprelu_ste_to_input;
+
+    int64_t resample_every; /* steps; 0: never */
+
     int precision; /* fc_precision_choice */
     double
         dead_threshold; /* 1e-6: a feature is dead when its maximum does not exceed it */
     fc_every checkpoint_every, log_every, histogram_every;
     int64_t seed;
 } fc_train_config;
+
+/* Dead features that reconstruct what is left over, at most. */
+int64_t fc_train_aux_k(const fc_train_config *config, int64_t d_in);
 
 void fc_train_defaults(fc_train_config *config); /* the recipe "seed" */
 const fc_field *fc_train_fields(int64_t *n);

@@ -114,14 +114,11 @@ typedef struct codes_in {
 /* Prompts in which feature i fires, those already counted left out. */
 static int64_t new_prompts(const codes_in *in, int64_t i)
 {
-    const fc_codes *c = in->codes;
-    const bool is_whole = fc_codes_is_whole(c, i);
-    const int64_t n = is_whole ? c->n : c->firing.count[i];
-    const float *value = c->value + i * c->row;
+    const fc_feature_codes f = fc_codes_of(in->codes, i);
     int64_t last = in->core->last_prompt[i], n_new = 0;
-    for (int64_t j = 0; j < n; j++) {
-        if (is_whole && !(value[j] > 0.0f)) continue;
-        const int64_t prompt = in->prompt[is_whole ? j : c->index[i * c->row + j]];
+    for (int64_t j = 0; j < f.n; j++) {
+        if (!(f.value[j] > 0.0f)) continue;
+        const int64_t prompt = in->prompt[f.index == NULL ? j : f.index[j]];
         n_new += prompt != last;
         last = prompt;
     }

@@ -175,12 +175,13 @@ static int64_t gather_hits(const float *f, int64_t n, int32_t *at, float *value,
 static fc_hits hits_of(const workspace *w, int64_t feature, int worker)
 {
     const fc_codes *c = w->codes;
+    const fc_feature_codes f = fc_codes_of(c, feature);
     fc_hits hits = {.feature = feature,
-                    .n = c->firing.count[feature],
-                    .at = c->index + feature * c->row,
-                    .value = c->value + feature * c->row,
+                    .n = f.n,
+                    .at = f.index,
+                    .value = f.value,
                     .max = c->firing.max[feature]};
-    if (fc_codes_is_whole(c, feature)) {
+    if (f.index == NULL) {
         const int64_t own = worker * w->n_max;
         hits.n = gather_hits(hits.value, c->n, w->at + own, w->value + own, w->l0 + own);
         hits.at = w->at + own;
@@ -228,7 +229,7 @@ static fc_status check_finite(const workspace *w, fc_err *err)
 static void count_l0(const workspace *w)
 {
     for (int64_t t = 0; t < w->n; t++) {
-        int64_t l0 = w->codes->token_count[t];
+        int64_t l0 = w->codes->lists.token_count[t];
         for (int i = 0; i < w->n_workers; i++) l0 += w->l0[i * w->n_max + t];
         w->pass->l0[l0]++;
     }

@@ -24,7 +24,7 @@ typedef struct fc_isa {
     bool (*is_here)(void);
     const fc_gemm *f32, *rounded; /* products of either precision */
     const fc_gemm *bf16; /* products of bf16 in hardware, where it has them, or NULL */
-    void (*rowops[6])(fc_cpu *cpu);
+    void (*rowops[7])(fc_cpu *cpu);
 } fc_isa;
 
 static bool always(void)
@@ -51,10 +51,11 @@ static bool has_amx(void)
 }
 #endif
 
-#define ROWOPS(isa)                                                                 \
-    {                                                                               \
-        fc_rowops_norm_##isa, fc_rowops_elem_##isa, fc_rowops_sae_##isa,            \
-            fc_rowops_sparse_##isa, fc_rowops_relu_##isa, fc_rowops_attention_##isa \
+#define ROWOPS(isa)                                                               \
+    {                                                                             \
+        fc_rowops_norm_##isa, fc_rowops_elem_##isa, fc_rowops_sae_##isa,          \
+            fc_rowops_sparse_##isa, fc_rowops_relu_##isa, fc_rowops_select_##isa, \
+            fc_rowops_attention_##isa                                             \
     }
 
 static const fc_isa isas[] = {

@@ -149,6 +149,24 @@ typedef struct fc_ops {
     void (*relu_rows)(fc_backend *be, const fc_feature_rows *to, const float *z,
                       int64_t z_row, const float *bias, int64_t n_rows, int64_t n);
 
+    /* z += bias of its row, then max[t] = the largest key scale_r z_rt of the column; -infinity when
+     * there is no row. NaN is passed over.  z: [n_rows, n] in place, z_row elements from row to row;
+     * bias, scale: [n_rows], or NULL for 0 and 1; max: [n]. On the calling thread: for a block in its
+     * cache. */
+    void (*bias_max)(fc_backend *be, float *z, int64_t z_row, const float *bias,
+                     const float *scale, float *max, int64_t n_rows, int64_t n);
+
+    /* bound[t] <= the k-th largest of column t, and near it: 2^-16 of the distance between its largest
+     * and its smallest. -infinity when fewer than k are above that.  x: [n_rows, n], x_row elements from row to row,
+     * at least n rounded up to 16 (what lies behind n is read); bound: [n]; k >= 1. */
+    void (*kth_bound)(fc_backend *be, float *bound, const float *x, int64_t x_row,
+                      int64_t n_rows, int64_t n, int64_t k);
+
+    /* index = the t, ascending, with scale z[t] >= bound[t]; returns their number. NaN reaches
+     * nothing.  z, bound: [n]; index: room for n. On the calling thread. */
+    int64_t (*reach_row)(fc_backend *be, int32_t *index, const float *z, float scale,
+                         const float *bound, int64_t n);
+
     /* y[t] = table[id[t]] * scale.  table: [n_vocab, d] F32/BF16/F16; every id is in range. */
     void (*embed)(fc_backend *be, float *y, fc_mat table, const int32_t *id,
                   int64_t n_tokens, float scale);

@@ -32,6 +32,7 @@
     void fc_rowops_sae_##isa(fc_cpu *cpu);    \
     void fc_rowops_sparse_##isa(fc_cpu *cpu); \
     void fc_rowops_relu_##isa(fc_cpu *cpu);   \
+    void fc_rowops_select_##isa(fc_cpu *cpu); \
     void fc_rowops_attention_##isa(fc_cpu *cpu);
 FC_ROWOPS_DECLARE(ref)
 FC_ROWOPS_DECLARE(avx2)

@@ -5,46 +5,9 @@
  * are those of the fixtures' README.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "testing.h"
+#include "unit/sae/golden_run.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/alloc.h"
-#include "formats/json.h"
-#include "formats/safetensors.h"
-#include "sae/schedule.h"
-#include "sae/step.h"
-
-typedef struct run {
-    char name[64], dir[FC_PATH_MAX];
-    json_t *json;
-    fc_train_config config;
-    fc_safetensors *start, *trace;
-    int64_t n_rows, d_in, d_sae, n_steps;
-    float *x;     /* [n_rows, d_in] */
-    float *batch; /* [batch_size, d_in] */
-    fc_sae *sae;
-    fc_step *step;
-    fc_backend *be;
-    double worst; /* largest part of a tolerance that was used */
-} run;
-
-static double number(const run *r, const char *key)
-{
-    const json_t *value = json_object_get(r->json, key);
-    return json_is_null(value) ? 0.0 : json_number_value(value);
-}
-
-static bool truth(const run *r, const char *key)
-{
-    return json_is_true(json_object_get(r->json, key));
-}
-
-static fc_train_config config_of(const run *r)
+static fc_train_config config_of(const golden_run *r)
 {
     fc_train_config c;
     fc_train_defaults(&c);
@@ -73,157 +36,14 @@ static fc_train_config config_of(const run *r)
     return c;
 }
 
-static const fc_tensor *find(const fc_safetensors *st, const char *name)
+static void open_run(golden_run *r, const char *name, fc_backend *be)
 {
-    const fc_tensor *t = fc_safetensors_find(st, name);
-    if (t == NULL) fail_msg("%s holds no '%s'", fc_safetensors_path(st), name);
-    return t;
-}
-
-/* A new array; W_enc comes back feature-major, as Facet holds it. */
-static float *values(const fc_safetensors *st, const char *name)
-{
-    fc_err err = {0};
-    const fc_tensor *t = find(st, name);
-    float *v = NULL;
-    fc_assert_ok(fc_tensor_to_f32(t, &v, &err), &err);
-    if (strstr(name, "W_enc") == NULL) return v;
-    float *turned = malloc((size_t)t->n * sizeof *turned);
-    assert_non_null(turned);
-    for (int64_t i = 0; i < t->shape[0]; i++)
-        for (int64_t j = 0; j < t->shape[1]; j++)
-            turned[j * t->shape[0] + i] = v[i * t->shape[1] + j];
-    memcpy(v, turned, (size_t)t->n * sizeof *v);
-    free(turned);
-    return v;
-}
-
-static void open_run(run *r, const char *name, fc_backend *be)
-{
-    fc_err err = {0};
-    char path[FC_PATH_MAX];
-    *r = (run){.be = be};
-    snprintf(r->name, sizeof r->name, "%s", name);
-    snprintf(path, sizeof path, "sae/training/%s", name);
-    fc_fixture(r->dir, path);
-    fc_test_path(path, r->dir, "config.json");
-    fc_assert_ok(fc_json_load(&r->json, path, &err), &err);
-    fc_test_path(path, r->dir, "start.safetensors");
-    fc_assert_ok(fc_safetensors_open(&r->start, path, &err), &err);
-    fc_test_path(path, r->dir, "trace.safetensors");
-    fc_assert_ok(fc_safetensors_open(&r->trace, path, &err), &err);
+    golden_open(r, name, be);
     r->config = config_of(r);
-    r->d_in = (int64_t)number(r, "d_in");
-    r->d_sae = r->config.d_sae;
-    r->n_steps = (int64_t)number(r, "steps");
-    r->x = values(r->start, "x");
-    r->n_rows = find(r->start, "x")->shape[0];
-    fc_assert_ok(
-        fc_alloc(&r->batch, r->config.batch_size * r->d_in, sizeof(float), "batch", &err),
-        &err);
-    fc_assert_ok(fc_sae_new(&r->sae, "standard", r->d_in, r->d_in, r->d_sae, &err), &err);
-    snprintf(r->sae->arch, sizeof r->sae->arch, "standard");
-    r->sae->is_b_dec_subtracted = r->config.apply_b_dec_to_input;
-    fc_assert_ok(fc_step_new(&r->step, &r->config, be, r->sae, true, &err), &err);
-    for (int i = 0; i < r->step->n_params; i++) {
-        const fc_param *p = &r->step->param[i];
-        float *w = values(r->start, p->name);
-        memcpy(p->w, w, (size_t)p->n * sizeof *w);
-        fc_free(w);
-    }
+    golden_begin(r);
 }
 
-static void close_run(run *r)
-{
-    fc_step_free(r->step);
-    fc_sae_free(r->sae);
-    fc_free(r->batch);
-    fc_free(r->x);
-    fc_safetensors_close(r->start);
-    fc_safetensors_close(r->trace);
-    json_decref(r->json);
-}
-
-static void near(run *r, double found, double expected, double tolerance,
-                 const char *what, int64_t t)
-{
-    const double deviation = fabs(found - expected) / fmax(fabs(expected), 1e-300);
-    r->worst = fmax(r->worst, deviation / tolerance);
-    if (!(deviation <= tolerance))
-        fail_msg("%s, step %" PRId64 ": %s is %.9g, expected %.9g (off by %.2g of %.2g)",
-                 r->name, t, what, found, expected, deviation, tolerance);
-}
-
-static void tensor_near(run *r, const float *found, const char *name, double tolerance)
-{
-    float *expected = values(r->trace, name);
-    const fc_difference d = fc_compare(found, expected, find(r->trace, name)->n);
-    r->worst = fmax(r->worst, d.max_norm / tolerance);
-    if (!(d.max_norm <= tolerance))
-        fail_msg("%s: %s is off by %.3g, allowed %.3g", r->name, name, d.max_norm,
-                 tolerance);
-    fc_free(expected);
-}
-
-static double scalar_at(const fc_safetensors *st, const char *name, int64_t t)
-{
-    const fc_tensor *tensor = find(st, name);
-    assert_true(t < tensor->n);
-    float f;
-    double d;
-    if (tensor->dtype == FC_F64) {
-        memcpy(&d, (const char *)tensor->data + (size_t)t * sizeof d, sizeof d);
-        return d;
-    }
-    assert_int_equal(tensor->dtype, FC_F32);
-    memcpy(&f, (const char *)tensor->data + (size_t)t * sizeof f, sizeof f);
-    return (double)f;
-}
-
-static void check_gradients(run *r, const char *prefix)
-{
-    char name[64];
-    for (int i = 0; i < r->step->n_params; i++) {
-        snprintf(name, sizeof name, "%s.%s", prefix, r->step->param[i].name);
-        if (fc_safetensors_find(r->trace, name) != NULL)
-            tensor_near(r, r->step->param[i].g, name, 1e-5);
-    }
-}
-
-static void check_state(run *r, const char *stage, double tolerance)
-{
-    char name[64];
-    for (int i = 0; i < r->step->n_params; i++) {
-        const fc_param *p = &r->step->param[i];
-        snprintf(name, sizeof name, "%s.%s", stage, p->name);
-        tensor_near(r, p->w, name, tolerance);
-        snprintf(name, sizeof name, "%s.adam_m.%s", stage, p->name);
-        tensor_near(r, p->m, name, 2e-5);
-        snprintf(name, sizeof name, "%s.adam_v.%s", stage, p->name);
-        tensor_near(r, p->v, name, 2e-5);
-    }
-}
-
-static void take_batch(run *r, int64_t t)
-{
-    const fc_tensor *index = find(r->start, "batch_index");
-    assert_int_equal(index->dtype, FC_I32);
-    const int64_t size = index->shape[1];
-    int64_t n = 0;
-    for (int64_t j = 0; j < size; j++) {
-        int32_t row;
-        memcpy(&row, (const char *)index->data + (size_t)(t * size + j) * sizeof row,
-               sizeof row);
-        if (row < 0) continue;
-        memcpy(r->batch + n * r->d_in, r->x + row * r->d_in,
-               (size_t)r->d_in * sizeof(float));
-        n++;
-    }
-    r->step->x = r->batch;
-    r->step->n = n;
-}
-
-static void train_step(run *r, int64_t t, double loss_tolerance)
+static void train_step(golden_run *r, int64_t t, double loss_tolerance)
 {
     fc_step *s = r->step;
     take_batch(r, t);
@@ -249,7 +69,7 @@ static void train_step(run *r, int64_t t, double loss_tolerance)
 }
 
 /* Maxima of all rows with the last weights, and the count of dead features. */
-static void check_end(run *r)
+static void check_end(golden_run *r)
 {
     fc_err err = {0};
     fc_codes *codes = NULL;
@@ -269,7 +89,7 @@ static void run_variant(const char *name, const char *cpu)
 {
     fc_err err = {0};
     fc_backend *be = NULL;
-    run r;
+    golden_run r;
     fc_assert_ok(fc_backend_open(&be, cpu, &err), &err);
     open_run(&r, name, be);
     /* the L1 of seed-dead nearly vanishes, so its relative deviation is larger */
@@ -284,7 +104,7 @@ static void run_variant(const char *name, const char *cpu)
     check_end(&r);
     print_message("%-24s %s: at most %.2f of a tolerance\n", name, be->ops->name,
                   r.worst);
-    close_run(&r);
+    golden_close(&r);
     fc_backend_close(be);
 }
 

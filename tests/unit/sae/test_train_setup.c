@@ -4,6 +4,7 @@
 #include "testing.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +45,12 @@ static void the_recipe_seed_is_what_the_defaults_are(void **state)
     config.shuffle = defaults.shuffle;
     config.mix_buffer_rows = defaults.mix_buffer_rows;
     config.l1_warm_up_steps = defaults.l1_warm_up_steps;
+    config.lr_decay_share = defaults.lr_decay_share;
+    config.ema_decay = defaults.ema_decay;
+    config.b_dec_init = defaults.b_dec_init;
+    const size_t others = offsetof(fc_train_config, k); /* other architectures' options */
+    memcpy((char *)&config + others, (char *)&defaults + others,
+           offsetof(fc_train_config, resample_every) - others + sizeof(int64_t));
     config.log_every = defaults.log_every;
     config.histogram_every = defaults.histogram_every;
     config.checkpoint_every = defaults.checkpoint_every;

@@ -1,0 +1,39 @@
+/* arch_transcoder.c - a standard or jumprelu SAE whose target is another activation than its input.
+ *
+ *   y = f W_dec + b_dec (+ x W_skip^T)      target: y, not x; f from x without b_dec
+ *
+ * The skip path takes what is linear in the input, so that features need not; it begins at 0.
+ * Dunefsky et al. 2024, arXiv 2406.11944; Paulo et al. 2025, arXiv 2501.18823 (skip).
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "sae/arch_parts.h"
+
+static fc_status check_jumprelu(const fc_train_config *config, fc_err *err)
+{
+    FC_TRY(fc_check_transcoder(config, err));
+    return fc_check_jumprelu(config, err);
+}
+
+#define RELU_TRANSCODER(arch, more)                                                   \
+    {                                                                                 \
+        .name = arch, .tensors = FC_HAS_FOUR | (more), .is_transcoder = true,         \
+        .has_whole_rows = true, .inference = {fc_activate_relu, FC_SELECT_NONE},      \
+        .training = {fc_activate_relu, FC_SELECT_NONE}, .check = fc_check_transcoder, \
+        .loss = fc_loss_l1, .backward = fc_backward_plain,                            \
+    }
+
+#define JUMPRELU_TRANSCODER(arch, more)                                              \
+    {                                                                                \
+        .name = arch, .tensors = FC_HAS_FOUR | FC_HAS_THRESHOLD | (more),            \
+        .is_transcoder = true, .has_extra = true, .needs_norms = true,               \
+        .inference = {fc_activate_threshold, FC_SELECT_NONE},                        \
+        .training = {fc_activate_jumprelu, FC_SELECT_NONE}, .check = check_jumprelu, \
+        .begin = fc_begin_jumprelu, .loss = fc_loss_jumprelu,                        \
+        .backward = fc_backward_jumprelu,                                            \
+    }
+
+const fc_arch fc_arch_transcoder = RELU_TRANSCODER("transcoder", 0);
+const fc_arch fc_arch_skip_transcoder = RELU_TRANSCODER("skip_transcoder", FC_HAS_SKIP);
+const fc_arch fc_arch_jumprelu_transcoder = JUMPRELU_TRANSCODER("jumprelu_transcoder", 0);
+const fc_arch fc_arch_jumprelu_skip_transcoder =
+    JUMPRELU_TRANSCODER("jumprelu_skip_transcoder", FC_HAS_SKIP);
