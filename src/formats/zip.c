@@ -165,11 +165,12 @@ static fc_status place(const fc_zip *zip, fc_zip_member *m, uint64_t offset,
                        const directory *d, fc_err *err)
 {
     const size_t n_name = strlen(m->name);
-    const uint8_t *p = zip->map.data + offset;
-    if (offset > d->at || d->at - offset < ZIP_LOCAL_BYTES || fc_le32(p) != ZIP_LOCAL)
+    const bool is_inside = offset <= d->at && d->at - offset >= ZIP_LOCAL_BYTES;
+    if (!is_inside || fc_le32(zip->map.data + offset) != ZIP_LOCAL)
         return fc_fail(err, FC_FORMAT,
                        "%s: '%s' should begin at byte %" PRIu64 ", where no member is",
                        zip->path, m->name, offset);
+    const uint8_t *p = zip->map.data + offset;
     const uint64_t n_header = ZIP_LOCAL_BYTES + fc_le16(p + 26) + fc_le16(p + 28);
     const uint64_t room = d->at - offset;
     if (n_header > room || (uint64_t)m->n_packed > room - n_header)
