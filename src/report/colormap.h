@@ -13,7 +13,7 @@ typedef struct fc_rgb {
 enum {
     FC_INK = 0x222222,
     FC_SECONDARY = 0x666666,
-    FC_FAINT = 0x9a9a9a,
+    FC_FAINT = 0x767676, /* contrast of 4.5 on white */
     FC_AXIS = 0x555555,
     FC_GRID = 0xe4e4e4,
     FC_DEAD = 0xececee,

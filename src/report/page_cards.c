@@ -8,7 +8,8 @@
  *   ...
  *
  * Every context is one line, so a card's height is known before it is drawn: two full cards fill a
- * page, and none is ever cut. Each line of a description beyond the first costs a context.
+ * page, and none is ever cut. Each line of a description beyond the first costs a context. The
+ * pass that counts pages draws no card.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -183,8 +184,14 @@ static fc_status draw_card(fc_flow *f, const fc_report_data *d, card *c, int *pa
     const int64_t id = c->feature->id;
     FC_TRY(measure(c, f, d, err));
     FC_TRY(fc_features_contexts(d->db, id, &context, &n, err));
-    fc_flow_need(f, card_height(c, context, n));
+    const double height = card_height(c, context, n);
+    fc_flow_need(f, height);
     *page = fc_pdf_pages(f->pdf);
+    const double next = f->y + height + gap;
+    if (fc_pdf_is_counting(f->pdf)) {
+        f->y = next;
+        return FC_OK;
+    }
     FC_TRY(announce(f, c->feature, err));
     draw_head(f, d, c->feature);
     f->y += head;
@@ -193,7 +200,7 @@ static fc_status draw_card(fc_flow *f, const fc_report_data *d, card *c, int *pa
     FC_TRY(fc_card_lines(f, d, id, false, &c->lines_height, err));
     FC_TRY(fc_features_contexts(d->db, id, &context, &n, err)); /* the loan had ended */
     FC_TRY(draw_contexts(f, c, context, n, display, err));
-    f->y += gap;
+    f->y = next; /* as when counting, to the bit */
     return FC_OK;
 }
 

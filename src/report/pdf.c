@@ -91,6 +91,11 @@ int fc_pdf_pages(const fc_pdf *pdf)
     return pdf->page;
 }
 
+bool fc_pdf_is_counting(const fc_pdf *pdf)
+{
+    return pdf->n_pages == 0;
+}
+
 void fc_pdf_outline(fc_pdf *pdf, int level, double y, const char *title)
 {
     char where[64];

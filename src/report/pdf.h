@@ -23,6 +23,8 @@ void fc_pdf_free(fc_pdf *pdf);
 /* Begins a page (ends the one before) and returns its context. Every page shows `footer` at the left. */
 cairo_t *fc_pdf_page(fc_pdf *pdf, const char *footer);
 int fc_pdf_pages(const fc_pdf *pdf);
+/* Whether this is a pass whose drawing nobody will see. */
+bool fc_pdf_is_counting(const fc_pdf *pdf);
 
 /* Outline entry that points at y of the current page. level 0 top, 1 below the last of level 0. */
 void fc_pdf_outline(fc_pdf *pdf, int level, double y, const char *title);
