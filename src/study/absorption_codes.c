@@ -23,16 +23,14 @@ typedef struct entries {
 static fc_status add_feature(entries *to, const fc_codes *codes, int64_t i, int64_t first,
                              float scale, fc_err *err)
 {
-    const bool is_whole = fc_codes_is_whole(codes, i);
-    const int64_t n = is_whole ? codes->n : codes->firing.count[i];
-    const float *value = codes->value + i * codes->row;
-    FC_TRY(fc_grow(&to->entry, &to->capacity, to->n + n, sizeof *to->entry,
+    const fc_feature_codes f = fc_codes_of(codes, i);
+    FC_TRY(fc_grow(&to->entry, &to->capacity, to->n + f.n, sizeof *to->entry,
                    "features of words", err));
-    for (int64_t j = 0; j < n; j++) {
-        if (!(value[j] > 0.0f)) continue;
-        const int64_t row = is_whole ? j : codes->index[i * codes->row + j];
+    for (int64_t j = 0; j < f.n; j++) {
+        if (!(f.value[j] > 0.0f)) continue;
+        const int64_t row = f.index == NULL ? j : f.index[j];
         to->entry[to->n++] =
-            (entry){(int32_t)(first + row), (int32_t)i, value[j] * scale};
+            (entry){(int32_t)(first + row), (int32_t)i, f.value[j] * scale};
     }
     return FC_OK;
 }

@@ -81,7 +81,8 @@ static fc_status settle_pairs(matching *m, fc_err *err)
 {
     int64_t n = 0;
     fc_pairs *p = &m->pairs;
-    qsort(m->listed, (size_t)m->n_listed, sizeof *m->listed, by_row_and_column);
+    if (m->n_listed > 0)
+        qsort(m->listed, (size_t)m->n_listed, sizeof *m->listed, by_row_and_column);
     fc_free(p->pair);
     p->pair = NULL;
     FC_TRY(fc_alloc(&p->pair, m->n_listed, sizeof *p->pair, "pairs of features", err));
