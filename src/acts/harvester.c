@@ -17,6 +17,7 @@
 #include "acts/harvest_internal.h"
 #include "base/alloc.h"
 #include "base/cancel.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 typedef struct hook_ctx {
@@ -213,6 +214,35 @@ const fc_hook_point *fc_harvester_hook(const fc_harvester *h, int i)
 int64_t fc_harvester_rows(const fc_harvester *h)
 {
     return h->n_wanted;
+}
+
+const fc_harvest_text *fc_harvester_text(const fc_harvester *h)
+{
+    return &h->text;
+}
+
+fc_status fc_harvester_json(const fc_harvester *h, json_t **object, fc_err *err)
+{
+    const fc_collect_config *const config = h->text.config;
+    char text_hash[FC_HASH_HEX];
+    FC_TRY(fc_text_hash(h->text.paths, h->text.n_paths, text_hash, err));
+    json_t *made =
+        json_pack("{s:s, s:s, s:I, s:s, s:I}", "model", config->model, "model_hash",
+                  fc_model_fingerprint(h->model), "rows", (json_int_t)h->n_wanted,
+                  "text_hash", text_hash, "max_length", (json_int_t)config->max_length);
+    json_t *const meta = fc_collect_meta(config, h->text.paths, h->text.n_paths,
+                                         fc_runner_precision(h->runner));
+    (void)json_object_del(meta, "made_by");
+    const bool is_good = json_object_update(made, meta) == 0;
+    json_decref(meta);
+    if (is_good) {
+        *object = made;
+        return FC_OK;
+    }
+    json_decref(made);
+    return fc_fail(err, FC_FORMAT,
+                   "the model's name '%s' is not UTF-8 (or there is no memory)",
+                   config->model);
 }
 
 const char *fc_harvester_model_hash(const fc_harvester *h)

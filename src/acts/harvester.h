@@ -48,11 +48,16 @@ const fc_hook_point *fc_harvester_hook(const fc_harvester *harvester, int i);
 /* Rows of the text, at most config.tokens; 0: not known, the text is standard input. */
 int64_t fc_harvester_rows(const fc_harvester *harvester);
 bool fc_harvester_is_stdin(const fc_harvester *harvester);
+const fc_harvest_text *fc_harvester_text(const fc_harvester *harvester);
 const char *fc_harvester_model_hash(const fc_harvester *harvester);
 fc_precision fc_harvester_precision(const fc_harvester *harvester);
 int64_t fc_harvester_batch_rows(const fc_harvester *harvester); /* at most, in a batch */
 int64_t
 fc_harvester_tokens_run(const fc_harvester *harvester); /* with <bos>, until now */
+
+/* What tells these rows from others, hooks aside: model, model_hash, rows, text_hash, max_length, the
+ * precision, the options that cut the text, and the list of files as "text". */
+fc_status fc_harvester_json(const fc_harvester *harvester, json_t **object, fc_err *err);
 
 /* Goes to a row: opens the text anew; the sequences before are cut from it but not run. The sink's
  * ctx is borrowed until the next begin, or close. */

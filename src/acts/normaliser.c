@@ -60,17 +60,24 @@ fc_status fc_normaliser_init(fc_normaliser *normaliser, fc_norm_kind kind, int64
     return FC_OK;
 }
 
+fc_status fc_normaliser_of_moments(fc_normaliser *normaliser, fc_norm_kind kind,
+                                   int64_t d, const float *mean, double mean_centred_norm,
+                                   fc_err *err)
+{
+    const double norm = mean_centred_norm / sqrt((double)d);
+    return fc_normaliser_init(normaliser, kind, d, mean, (float)norm, err);
+}
+
 fc_status fc_normaliser_of_store(fc_normaliser *normaliser, fc_norm_kind kind,
                                  const fc_store *store, fc_err *err)
 {
-    const int64_t d = fc_store_info_of(store)->d;
-    const double norm = fc_store_mean_centred_norm(store) / sqrt((double)d);
     *normaliser = (fc_normaliser){0};
     if (has_mean(kind) && fc_store_mean(store) == NULL)
         return fc_fail(err, FC_MISMATCH,
                        "the activation store is unfinished: its mean is not known yet");
-    return fc_normaliser_init(normaliser, kind, d, fc_store_mean(store), (float)norm,
-                              err);
+    return fc_normaliser_of_moments(normaliser, kind, fc_store_info_of(store)->d,
+                                    fc_store_mean(store),
+                                    fc_store_mean_centred_norm(store), err);
 }
 
 void fc_normaliser_deinit(fc_normaliser *normaliser)

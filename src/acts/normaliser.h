@@ -45,7 +45,11 @@ typedef struct fc_row_norm {
  * be finite and > 0 there. On failure *normaliser is {0}. */
 fc_status fc_normaliser_init(fc_normaliser *normaliser, fc_norm_kind kind, int64_t d,
                              const float *mean, float norm, fc_err *err);
-/* From the statistics of a complete store. */
+/* From the mean [d] of rows and the mean of ||x - mean||. */
+fc_status fc_normaliser_of_moments(fc_normaliser *normaliser, fc_norm_kind kind,
+                                   int64_t d, const float *mean, double mean_centred_norm,
+                                   fc_err *err);
+/* From those of a complete store. */
 fc_status fc_normaliser_of_store(fc_normaliser *normaliser, fc_norm_kind kind,
                                  const fc_store *store, fc_err *err);
 void fc_normaliser_deinit(fc_normaliser *normaliser); /* back to {0} */

@@ -5,6 +5,7 @@
 #ifndef FC_ACTS_STORE_INTERNAL_H
 #define FC_ACTS_STORE_INTERNAL_H
 
+#include "acts/row_stats.h"
 #include "acts/store.h"
 #include "base/arena.h"
 #include "base/file.h"
@@ -108,16 +109,15 @@ void fc_doc_list_free(fc_doc_list *list);
 
 /* ---- statistics (store_stats.c) ---- */
 
-typedef struct fc_store_stats {
-    float *mean; /* [d] */
-    double mean_norm, mean_centred_norm;
-} fc_store_stats;
+/* Refuses NaN and infinity in x [n, d], rows [n], naming hook and token. */
+fc_status fc_rows_check_finite(const char *hook, const float *x, const fc_row *rows,
+                               int64_t n, int64_t d, fc_err *err);
 
 /* Reads every row of the store in dir twice and writes dir/mean.safetensors; the digest of the row
  * table on the way. */
 fc_status fc_store_stats_write(const char *dir, char rows_hash[FC_HASH_HEX], fc_err *err);
-fc_status fc_store_stats_load(fc_store_stats *stats, const char *dir, int64_t d,
+/* Without mean_f64 and variance_f64. */
+fc_status fc_store_stats_load(fc_row_stats *stats, const char *dir, int64_t d,
                               fc_err *err);
-void fc_store_stats_deinit(fc_store_stats *stats);
 
 #endif

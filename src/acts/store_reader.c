@@ -21,7 +21,7 @@ struct fc_store {
     fc_store_state state;
     json_t *meta;
     fc_shard *shard; /* [state.n_shards] */
-    fc_store_stats stats;
+    fc_row_stats stats;
     fc_doc_list docs;
     bool has_docs;
 };
@@ -230,7 +230,7 @@ void fc_store_close(fc_store *store)
     for (int64_t i = 0; store->shard != NULL && i < store->state.n_shards; i++)
         fc_shard_close(&store->shard[i]);
     fc_free(store->shard);
-    fc_store_stats_deinit(&store->stats);
+    fc_row_stats_deinit(&store->stats);
     fc_doc_list_free(&store->docs);
     fc_store_state_deinit(&store->state);
     json_decref(store->meta);

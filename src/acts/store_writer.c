@@ -307,20 +307,18 @@ fc_status fc_store_checkpoint(fc_store_writer *writer, fc_err *err)
 
 /* --- rows and documents ------------------------------------------------------------------- */
 
-static fc_status check_finite(const fc_store_writer *writer, const float *x,
-                              const fc_row *rows, int64_t n, fc_err *err)
+fc_status fc_rows_check_finite(const char *hook, const float *x, const fc_row *rows,
+                               int64_t n, int64_t d, fc_err *err)
 {
-    const int64_t d = writer->state.info.d;
     for (int64_t i = 0; i < n; i++) {
         int n_bad = 0;
         for (int64_t j = 0; j < d; j++) n_bad += isfinite(x[i * d + j]) ? 0 : 1;
         if (n_bad > 0)
-            return fc_fail(err, FC_FORMAT,
-                           "%s: %d of %" PRId64
-                           " activations are not finite at token %" PRId32
-                           ", position %" PRId32 " of document %" PRId32,
-                           writer->state.info.hook, n_bad, d, rows[i].token_id,
-                           rows[i].position, rows[i].doc_id);
+            return fc_fail(
+                err, FC_FORMAT,
+                "%s: %d of %" PRId64 " activations are not finite at token %" PRId32
+                ", position %" PRId32 " of document %" PRId32,
+                hook, n_bad, d, rows[i].token_id, rows[i].position, rows[i].doc_id);
     }
     return FC_OK;
 }
@@ -349,7 +347,7 @@ fc_status fc_store_append(fc_store_writer *writer, const float *x, const fc_row 
     if (n > UINT32_MAX - n_now)
         return fc_fail(err, FC_USAGE, "%s: more than %" PRIu32 " rows", writer->dir,
                        UINT32_MAX);
-    FC_TRY(check_finite(writer, x, rows, n, err));
+    FC_TRY(fc_rows_check_finite(info->hook, x, rows, n, info->d, err));
     while (n > 0) {
         const int64_t n_here = fc_min(n, writer->capacity - writer->n_held);
         hold(writer, x, rows, n_here);

@@ -11,7 +11,8 @@
 #include "formats/manifest.h"
 
 /* Members that do not touch the result: they may differ from run to run. */
-static const char *const free_keys[] = {"acts", "model", "checkpoint_every"};
+static const char *const free_keys[] = {"acts", "target_acts", "text", "model",
+                                        "checkpoint_every"};
 
 static bool is_free(const char *key)
 {
@@ -115,12 +116,19 @@ static fc_status settle_shuffle(fc_train_config *config, const json_t *there,
                                 const fc_feed *feed, int64_t memory_bytes,
                                 const char *path, fc_err *err)
 {
-    const bool is_in_blocks = feed->ops->shuffle(feed, memory_bytes) == FC_SHUFFLE_BLOCKS;
+    static const char *const words[] = {"auto", "full", "blocks", "windows"};
+    const char *const word = words[feed->ops->shuffle(feed, memory_bytes)];
     if (config->shuffle == FC_SHUFFLE_AUTO)
-        FC_TRY(settle_choice(config, "shuffle", there, is_in_blocks ? "blocks" : "full",
-                             path, err));
-    if (config->shuffle != FC_SHUFFLE_BLOCKS || config->mix_buffer_rows != 0)
-        return FC_OK;
+        FC_TRY(settle_choice(config, "shuffle", there, word, path, err));
+    if (feed->info.is_stream != (config->shuffle == FC_SHUFFLE_WINDOWS))
+        return fc_fail(
+            err, FC_USAGE, "shuffle is %s, but %s", words[config->shuffle],
+            feed->info.is_stream
+                ? "without a store activations are mixed in windows: it can "
+                  "only be auto or windows"
+                : "a store is mixed in full or in blocks: windows are for text "
+                  "through the model without a store");
+    if (config->shuffle == FC_SHUFFLE_FULL || config->mix_buffer_rows != 0) return FC_OK;
     config->mix_buffer_rows = feed->ops->buffer_rows(feed, memory_bytes);
     return fc_json_i64(there, "mix_buffer_rows", &config->mix_buffer_rows, path, err);
 }

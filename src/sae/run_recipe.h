@@ -3,7 +3,8 @@
  *   {"acts": "/data/acts", "store": {"hook", "model", "model_hash", "width", "dtype", "rows",
  *    "text_hash", "mean_xxh3"}, "train": {every option of fc_train_fields}}
  *
- * "acts" and "store" are what a feed from a store says of its data; other feeds say other things.
+ * "acts" and "store" are what a feed from a store says of its data; other feeds say other things
+ * (feed_store.c, feed_stream.c).
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_SAE_RUN_RECIPE_H

@@ -76,6 +76,11 @@ static fc_status resolve(training *t, fc_err *err)
     return FC_OK;
 }
 
+static int64_t buffer_rows(const fc_train_config *config)
+{
+    return config->shuffle == FC_SHUFFLE_FULL ? 0 : config->mix_buffer_rows;
+}
+
 static fc_status make_sae(training *t, fc_err *err)
 {
     const fc_feed_info *info = &t->feed->info;
@@ -86,8 +91,12 @@ static fc_status make_sae(training *t, fc_err *err)
     (void)snprintf(sae->hook, sizeof sae->hook, "%s", info->hook);
     sae->context_size = info->max_length;
     sae->is_b_dec_subtracted = t->config.apply_b_dec_to_input;
-    FC_TRY(t->feed->ops->normalisers(t->feed, (fc_norm_kind)t->config.normalization,
-                                     &sae->normaliser, NULL, err));
+    const fc_feed_norm norm = {.kind = (fc_norm_kind)t->config.normalization,
+                               .buffer_rows = buffer_rows(&t->config),
+                               .run_dir = t->run_dir};
+    FC_TRY(t->feed->ops->normalisers(t->feed, &norm, &sae->normaliser,
+                                     &sae->target_normaliser, err));
+    (void)snprintf(sae->target_hook, sizeof sae->target_hook, "%s", info->target_hook);
     fc_sae_init_weights(sae, &t->config, t->be);
     return fc_step_new(&t->step, &t->config, t->be, sae, false, err);
 }
@@ -111,15 +120,15 @@ static fc_status take_up(training *t, bool is_resume, fc_err *err)
     if (csv != NULL)
         fc_log(FC_LOG_INFO, "going on from step %" PRId64 " of %" PRId64, t->state.n_done,
                t->n_steps);
-    const bool is_in_blocks = t->config.shuffle == FC_SHUFFLE_BLOCKS;
     const fc_feed_order order = {.batch_size = t->config.batch_size,
                                  .seed = (uint64_t)t->config.seed,
                                  .drop_last = t->config.drop_last,
                                  .epoch = t->state.n_done / t->n_batches,
                                  .index = t->state.n_done % t->n_batches,
-                                 .buffer_rows =
-                                     is_in_blocks ? t->config.mix_buffer_rows : 0};
-    FC_TRY_GOTO(t->feed->ops->begin(t->feed, &order, &t->sae->normaliser, NULL, err));
+                                 .n_left = t->n_steps - t->state.n_done,
+                                 .buffer_rows = buffer_rows(&t->config)};
+    FC_TRY_GOTO(t->feed->ops->begin(t->feed, &order, &t->sae->normaliser,
+                                    &t->sae->target_normaliser, err));
     status = fc_run_log_open(&t->log, t->run_dir, csv, n_csv_bytes,
                              csv ? t->state.n_done + 1 : 0, err);
 done:
@@ -234,20 +243,25 @@ static bool is_checkpoint_due(const training *t)
     return fc_clock_s() - t->checkpoint_s >= every->seconds;
 }
 
+/* Ctrl-C: where the run stands is kept. */
+static fc_status stop(training *t, fc_err *err)
+{
+    if (t->checkpoint_step != t->state.n_done) FC_TRY(save_checkpoint(t, err));
+    return fc_fail(err, FC_CANCELLED,
+                   "stopped at step %" PRId64 " of %" PRId64
+                   " with a checkpoint in '%s': --resume goes on from there",
+                   t->state.n_done, t->n_steps, t->run_dir);
+}
+
 static fc_status after_step(training *t, fc_err *err)
 {
     const int64_t done = t->state.n_done;
     if (is_due(done, &t->config.log_every, t->n_steps)) FC_TRY(log_line(t, err));
     if (is_due(done, &t->config.histogram_every, t->n_steps)) FC_TRY(log_maxima(t, err));
+    if (done == t->n_steps || is_checkpoint_due(t)) FC_TRY(save_checkpoint(t, err));
     const bool is_cancelled = fc_cancel_requested() && done < t->n_steps;
-    if (is_cancelled || done == t->n_steps || is_checkpoint_due(t))
-        FC_TRY(save_checkpoint(t, err));
     fc_progress_set(&t->progress, (double)done);
-    if (!is_cancelled) return FC_OK;
-    return fc_fail(err, FC_CANCELLED,
-                   "stopped at step %" PRId64 " of %" PRId64
-                   " with a checkpoint in '%s': --resume goes on from there",
-                   done, t->n_steps, t->run_dir);
+    return is_cancelled ? stop(t, err) : FC_OK;
 }
 
 /* --- end ---------------------------------------------------------------------------------- */
@@ -334,10 +348,30 @@ bool fc_training_is_done(const fc_training *t)
     return t->state.n_done >= t->n_steps;
 }
 
+bool fc_training_is_ready(const fc_training *t)
+{
+    return t->feed->ops->is_ready == NULL || t->feed->ops->is_ready(t->feed);
+}
+
 fc_status fc_training_step(fc_training *t, fc_err *err)
 {
-    FC_TRY(do_step(t, err));
-    return after_step(t, err);
+    const fc_status status = do_step(t, err);
+    if (status == FC_CANCELLED) return stop(t, err); /* while waiting for the batch */
+    return status == FC_OK ? after_step(t, err) : status;
+}
+
+fc_status fc_train_feed(const fc_train_config *config, fc_feed *feed, fc_backend *be,
+                        const char *out_dir, bool is_resume, fc_train_result *result,
+                        fc_err *err)
+{
+    training *t = NULL;
+    fc_status status;
+    FC_TRY(fc_training_open(&t, config, feed, be, out_dir, is_resume, err));
+    while (!fc_training_is_done(t)) FC_TRY_GOTO(fc_training_step(t, err));
+    status = fc_training_finish(t, result, err);
+done:
+    fc_training_close(t);
+    return status;
 }
 
 fc_status fc_train(const fc_train_config *config, const char *store_dir, fc_backend *be,
@@ -345,14 +379,7 @@ fc_status fc_train(const fc_train_config *config, const char *store_dir, fc_back
                    fc_err *err)
 {
     fc_feed *feed = NULL;
-    training *t = NULL;
-    fc_status status;
     FC_TRY(fc_train_check(config, err)); /* before the store is read */
-    FC_TRY(fc_feed_of_store(&feed, store_dir, err));
-    FC_TRY(fc_training_open(&t, config, feed, be, out_dir, is_resume, err));
-    while (!fc_training_is_done(t)) FC_TRY_GOTO(fc_training_step(t, err));
-    status = fc_training_finish(t, result, err);
-done:
-    fc_training_close(t);
-    return status;
+    FC_TRY(fc_feed_of_store(&feed, store_dir, NULL, err));
+    return fc_train_feed(config, feed, be, out_dir, is_resume, result, err);
 }

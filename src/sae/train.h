@@ -25,13 +25,14 @@ typedef enum fc_b_dec_init {
 } fc_b_dec_init;
 typedef enum fc_init { FC_INIT_LINEAR, FC_INIT_TIED_UNIT, FC_INIT_SAELENS } fc_init;
 
-/* Ways to mix, see acts/mixer.h. auto: settled when a run begins, kept when it goes on. */
+/* Ways to mix, see acts/mixer.h, acts/windows.h. auto: settled when a run begins, kept when it goes on. */
 typedef enum fc_shuffle {
     FC_SHUFFLE_AUTO,
     FC_SHUFFLE_FULL,
-    FC_SHUFFLE_BLOCKS
+    FC_SHUFFLE_BLOCKS,
+    FC_SHUFFLE_WINDOWS /* of a stream, and its only one */
 } fc_shuffle;
-#define FC_SHUFFLE_CHOICES "auto|full|blocks"
+#define FC_SHUFFLE_CHOICES "auto|full|blocks|windows"
 
 typedef struct fc_train_config {
     int arch;      /* row of fc_archs: "standard" */
@@ -55,7 +56,7 @@ typedef struct fc_train_config {
     bool apply_b_dec_to_input;
     bool drop_last;
     int shuffle;             /* fc_shuffle */
-    int64_t mix_buffer_rows; /* with blocks; 0: settled when a run begins */
+    int64_t mix_buffer_rows; /* of blocks, of a window; 0: settled when a run begins */
     int normalization;       /* none | center_unit | center_scale */
     int init;       /* fc_init: linear is torch.nn.Linear's default, as the seed */
     int b_dec_init; /* fc_b_dec_init, from the first batch */
@@ -113,9 +114,17 @@ fc_status fc_training_open(fc_training **opened, const fc_train_config *config,
                            struct fc_feed *feed, fc_backend *be, const char *run_dir,
                            bool is_resume, fc_err *err);
 bool fc_training_is_done(const fc_training *training);
-fc_status fc_training_step(fc_training *training, fc_err *err); /* not when it is done */
+/* Whether the feed has a batch without waiting for it. */
+bool fc_training_is_ready(const fc_training *training);
+/* Not when it is done. FC_CANCELLED after Ctrl-C, with a checkpoint written. */
+fc_status fc_training_step(fc_training *training, fc_err *err);
 fc_status fc_training_finish(fc_training *training, fc_train_result *result,
                              fc_err *err);     /* writes sae/ */
 void fc_training_close(fc_training *training); /* accepts NULL */
+
+/* All of it. The feed is closed. */
+fc_status fc_train_feed(const fc_train_config *config, struct fc_feed *feed,
+                        fc_backend *be, const char *out_dir, bool is_resume,
+                        fc_train_result *result, fc_err *err);
 
 #endif

@@ -106,10 +106,11 @@ static const fc_field fields[] = {
          "subtract the decoder's bias from the input"),
     BOOL("drop-last", drop_last, "leave out an epoch's short last batch"),
     CHOICE("shuffle", shuffle, FC_SHUFFLE_CHOICES,
-           "order of activations; auto: blocks for a store of half the memory or more"),
+           "order of activations; auto: blocks for a store of half the memory or more, "
+           "windows without one"),
     I64("mix-buffer-rows", mix_buffer_rows, 0, UINT32_MAX,
-        "rows to draw from with shuffle blocks; 0: a quarter of the memory, at most 2 "
-        "GiB"),
+        "rows to draw from with shuffle blocks, rows of each of the two windows; 0: a "
+        "quarter of the memory, at most 2 GiB"),
     CHOICE("normalization", normalization, FC_NORM_CHOICES,
            "of the activations: less their mean, then to unit length or by one scale"),
     CHOICE("init", init, "linear|tied_unit|saelens", "start weights"),

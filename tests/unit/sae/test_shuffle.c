@@ -15,7 +15,7 @@ static fc_train_config settled(const world *w, const char *run, fc_train_config 
 {
     fc_err err = {0};
     fc_feed *feed = NULL;
-    fc_assert_ok(fc_feed_of_store(&feed, w->store, &err), &err);
+    fc_assert_ok(fc_feed_of_store(&feed, w->store, NULL, &err), &err);
     fc_assert_ok(fc_run_settle(run, w->be, feed, memory_bytes, &config, &err), &err);
     fc_feed_close(feed);
     return config;
