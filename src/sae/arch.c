@@ -16,6 +16,9 @@ static const fc_arch *const archs[] = {
     &fc_arch_skip_transcoder,
     &fc_arch_jumprelu_transcoder,
     &fc_arch_jumprelu_skip_transcoder,
+    &fc_arch_topk_transcoder, /* from here on of other tools: not to be trained */
+    &fc_arch_topk_skip_transcoder,
+    &fc_arch_groupmax,
 };
 
 const fc_arch *fc_arch_at(int row)

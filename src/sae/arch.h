@@ -19,6 +19,7 @@
 #define FC_SAE_ARCH_H
 
 #include "sae/codes.h"
+#include "sae/losses.h"
 #include "sae/train.h"
 
 /* A block of features on its way from z to lists, from inside a parallel loop. Arrays begin with
@@ -37,7 +38,12 @@ typedef struct fc_feature_block {
     double *extra;
 } fc_feature_block;
 
-typedef enum fc_selection { FC_SELECT_NONE, FC_SELECT_ROW, FC_SELECT_BATCH } fc_selection;
+typedef enum fc_selection {
+    FC_SELECT_NONE,
+    FC_SELECT_ROW,
+    FC_SELECT_BATCH,
+    FC_SELECT_GROUP /* the largest of each of k runs of neighbours */
+} fc_selection;
 
 /* How features are made: each for itself, or competing. */
 typedef struct fc_feature_rule {
@@ -71,6 +77,7 @@ typedef struct fc_arch {
     bool has_extra;   /* codes.extra is made while training */
     bool needs_norms; /* ||W_dec_i|| in every step */
     unsigned fixed;   /* tensors that no gradient moves */
+    unsigned losses;  /* bit 1 << fc_loss for each beyond total, mse, l1 and l0 */
     fc_feature_rule inference, training;
 
     /* Whether the configuration makes sense for it; FC_USAGE names the option. */
@@ -101,12 +108,13 @@ enum { /* tensors that every SAE has, and some have */
 extern const fc_arch fc_arch_standard, fc_arch_topk, fc_arch_batchtopk, fc_arch_jumprelu,
     fc_arch_gated, fc_arch_matryoshka_batchtopk, fc_arch_transcoder,
     fc_arch_skip_transcoder, fc_arch_jumprelu_transcoder,
-    fc_arch_jumprelu_skip_transcoder;
+    fc_arch_jumprelu_skip_transcoder, fc_arch_topk_transcoder,
+    fc_arch_topk_skip_transcoder, fc_arch_groupmax;
 
 const fc_arch *fc_arch_at(int row); /* row of the table: fc_train_config.arch */
 const fc_arch *fc_arch_find(const char *name); /* or NULL */
 
-/* all of them, "a|b|c", in the order of rows */
+/* all that can be trained, "a|b|c", in the order of rows */
 #define FC_ARCH_NAMES                                                         \
     "standard|topk|batchtopk|jumprelu|gated|matryoshka_batchtopk|transcoder|" \
     "skip_transcoder|jumprelu_transcoder|jumprelu_skip_transcoder"

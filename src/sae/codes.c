@@ -264,8 +264,29 @@ static void sum_lists(int64_t begin, int64_t end, int worker, void *ctx)
     }
 }
 
-static void select_features(const encoding *e)
+/* Of each run of d_sae / k neighbours only the largest z stays; of equal ones the first. */
+static void keep_largest(int64_t begin, int64_t end, int worker, void *ctx)
 {
+    (void)worker;
+    const encoding *e = ctx;
+    const fc_codes *c = e->codes;
+    const int64_t size = c->d_sae / (int64_t)e->sae->k, row = c->row;
+    for (int64_t g = begin; g < end; g++) {
+        float *const z = c->scratch->z + g * size * row;
+        for (int64_t t = 0; t < c->n; t++) {
+            int64_t best = 0;
+            for (int64_t i = 1; i < size; i++)
+                if (z[i * row + t] > z[best * row + t]) best = i;
+            for (int64_t i = 0; i < size; i++)
+                if (i != best) z[i * row + t] = -1.0f; /* does not fire */
+        }
+    }
+}
+
+static void select_features(encoding *e)
+{
+    const bool is_grouped = e->codes->scratch->rule.selection == FC_SELECT_GROUP;
+    if (is_grouped) fc_par_for((int64_t)e->sae->k, 1, keep_largest, e);
     fc_codes *c = e->codes;
     const fc_codes_scratch *s = c->scratch;
     const fc_select_job job = {.z = s->z,
@@ -275,7 +296,7 @@ static void select_features(const encoding *e)
                                .k = e->sae->k,
                                .is_batch = s->rule.selection == FC_SELECT_BATCH,
                                .is_positive = true,
-                               .group = s->group};
+                               .group = is_grouped ? 0 : s->group};
     (void)fc_select_run(s->select, e->be, &job, &c->lists, 0);
     c->cut = fc_select_cut(s->select);
     fc_par_for(c->d_sae, ENCODE_ROWS, sum_lists, c);

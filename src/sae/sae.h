@@ -33,7 +33,10 @@ typedef enum fc_sae_tensor_id {
  *   topk                   f = max(z, 0) of the k largest of a row; equal ones: lower feature first
  *   jumprelu (.._transcoder, .._skip_transcoder)    f = max(z, 0) where z > threshold
  *   batchtopk, matryoshka_batchtopk          as jumprelu (other tools store them under that name)
- *   gated                  f = max(e^r_mag (z - b_gate) + b_mag, 0) where z > 0 */
+ *   gated                  f = max(e^r_mag (z - b_gate) + b_mag, 0) where z > 0
+ * and of other tools, not to be trained
+ *   topk_transcoder, topk_skip_transcoder    as topk
+ *   groupmax               f = max(z, 0) of the largest of each of k runs of neighbours */
 typedef struct fc_sae {
     char arch[32];
     int64_t d_in, d_out, d_sae; /* d_out differs from d_in in transcoders only */
@@ -44,11 +47,10 @@ typedef struct fc_sae {
                          z_i ||W_dec_i||: fc_sae_fold_norms makes both the same */
     float *w_enc, *w_dec, *b_enc, *b_dec;
     float *threshold, *r_mag, *b_mag, *w_skip; /* NULL where the architecture has none */
-    fc_normaliser
-        normaliser; /* what raw activations go through first; NONE for foreign SAEs */
-    fc_normaliser target_normaliser; /* transcoders: the same for y */
-    char model[1024], hook[128];     /* where the activations came from; "" unknown */
-    char target_hook[128];           /* transcoders: where y came from */
+    fc_normaliser normaliser;                  /* what raw activations go through first */
+    fc_normaliser target_normaliser;           /* transcoders: the same for y */
+    char model[1024], hook[128]; /* where the activations came from; "" unknown */
+    char target_hook[128];       /* transcoders: where y came from */
     int64_t context_size;
 } fc_sae;
 
@@ -72,11 +74,12 @@ fc_sae_tensor fc_sae_tensor_of(const fc_sae *sae, fc_sae_tensor_id id);
  * of zeros is left alone. */
 void fc_sae_fold_norms(fc_sae *sae);
 
-/* SAELens v6 folder: cfg.json and sae_weights.safetensors, W_enc [d_in, d_sae], W_dec [d_sae, d_in].
+/* SAELens v6 folder: cfg.json and sae_weights.safetensors, W_enc [d_in, d_sae], W_dec [d_sae, d_out].
  * center_scale is folded into the weights exactly. center_unit has no counterpart in SAELens: the
  * weights are those for normalised input, metadata says so, and normalization.safetensors beside
  * them holds the mean; fc_sae_load takes it back. */
 fc_status fc_sae_save(const fc_sae *sae, const char *dir, fc_err *err);
-fc_status fc_sae_load(fc_sae **loaded, const char *dir, fc_err *err);
+/* An SAE of any tool that exchange.h knows: its folder, its weights, or a run of Facet. */
+fc_status fc_sae_load(fc_sae **loaded, const char *path, fc_err *err);
 
 #endif

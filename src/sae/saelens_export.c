@@ -1,179 +1,165 @@
 /* saelens_export.c - fc_sae_save: the folder that SAELens 6 loads as it is.
  *
- *   DIR/sae_weights.safetensors    W_enc [d_in, d_sae], W_dec [d_sae, d_in], b_enc, b_dec, F32
+ *   DIR/sae_weights.safetensors    W_enc [d_in, d_sae], W_dec [d_sae, d_out], b_enc, b_dec, ..., F32
  *   DIR/cfg.json                   what it is and where its input comes from
- *   DIR/normalization.safetensors  center_unit only: mean [d_in]
+ *   DIR/normalization.safetensors  center_unit only: mean [d_in], and target_mean of transcoders
  *
- * SAELens knows no centring. With c, s the mean and the scale of center_scale, x' = (x - c) / s,
- * so the same SAE on raw x is exactly
- *
- *   W_enc / s    W_dec s    b_dec s + c    b_enc             if b_dec is subtracted from x
- *                                          b_enc - W_enc c / s          if it is not
- *
- * and that is what is written. center_unit divides every row by its own length and cannot be
- * folded: the weights are those for normalised input, metadata.facet_normalization says so, and
- * the mean lies beside them. Loading is strict there: no tensor more, none less.
+ * SAELens knows no centring: center_scale is folded into the weights (export_internal.h). center_unit
+ * divides every row by its own length and cannot be folded: the weights are those for normalised
+ * input, metadata.facet_normalization says so, and the mean lies beside them. Loading is strict there:
+ * no tensor more, none less. A trained batchtopk is a jumprelu with its threshold, as SAELens saves it;
+ * metadata.training_architecture says what it was.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
-#include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "formats/json.h"
-#include "formats/safetensors.h"
+#include "sae/arch.h"
+#include "sae/export_internal.h"
 #include "sae/saelens_internal.h"
 
 /* Without this, SAELens takes cfg.json for the flat form of versions before 6. */
 static const char SAE_LENS_VERSION[] = "6.18.0";
 
-enum { BLOCK = 64 }; /* rows of W_enc that are transposed at once */
+static const char *const own_names[] = {
+    "standard",
+    "topk",
+    "jumprelu",
+    "gated",
+    "transcoder",
+    "skip_transcoder",
+    "jumprelu_transcoder",
+    "jumprelu_skip_transcoder",
+};
 
-typedef struct export
+static bool is_batchtopk(const fc_sae *sae)
 {
-    const fc_sae *sae;
-    fc_safetensors_out *out;
-    float *block;   /* [BLOCK, widest row] */
-    double s;       /* what center_scale divides by, 1 otherwise */
-    const float *c; /* its mean, or NULL */
-}
-export;
-
-static fc_status write_w_enc(const export *e, fc_err *err)
-{
-    const int64_t d_in = e->sae->d_in, d_sae = e->sae->d_sae;
-    for (int64_t begin = 0; begin < d_in; begin += BLOCK) {
-        const int64_t n = fc_min(BLOCK, d_in - begin);
-        for (int64_t i = 0; i < d_sae; i++)
-            for (int64_t j = 0; j < n; j++) {
-                const double w = (double)e->sae->w_enc[i * d_in + begin + j];
-                e->block[j * d_sae + i] = (float)(w / e->s);
-            }
-        FC_TRY(fc_safetensors_write(e->out, "W_enc", e->block,
-                                    (size_t)(n * d_sae) * sizeof(float), err));
-    }
-    return FC_OK;
+    return strstr(sae->arch, "batchtopk") != NULL;
 }
 
-static fc_status write_w_dec(const export *e, fc_err *err)
+/* Its name there; NULL: it has none. */
+static const char *name_of(const fc_sae *sae)
 {
-    const int64_t d_in = e->sae->d_in;
-    for (int64_t i = 0; i < e->sae->d_sae; i++) {
-        for (int64_t j = 0; j < d_in; j++)
-            e->block[j] = (float)((double)e->sae->w_dec[i * d_in + j] * e->s);
-        FC_TRY(fc_safetensors_write(e->out, "W_dec", e->block,
-                                    (size_t)d_in * sizeof(float), err));
-    }
-    return FC_OK;
+    if (is_batchtopk(sae)) return "jumprelu";
+    for (size_t i = 0; i < FC_LEN(own_names); i++)
+        if (strcmp(sae->arch, own_names[i]) == 0) return own_names[i];
+    return NULL;
 }
 
-static fc_status write_b_dec(const export *e, fc_err *err)
+static fc_status write_tensors(const fc_export *e, const char *path, fc_err *err)
 {
-    for (int64_t j = 0; j < e->sae->d_in; j++)
-        e->block[j] =
-            (float)((double)e->sae->b_dec[j] * e->s + (e->c ? (double)e->c[j] : 0.0));
-    return fc_safetensors_write(e->out, "b_dec", e->block,
-                                (size_t)e->sae->d_in * sizeof(float), err);
-}
-
-static fc_status write_b_enc(const export *e, fc_err *err)
-{
-    const int64_t d_in = e->sae->d_in;
-    const bool is_centred = e->c != NULL && !e->sae->is_b_dec_subtracted;
-    for (int64_t i = 0; i < e->sae->d_sae; i++) {
-        double shift = 0.0;
-        for (int64_t j = 0; is_centred && j < d_in; j++)
-            shift += (double)e->sae->w_enc[i * d_in + j] * (double)e->c[j];
-        e->block[i] = (float)((double)e->sae->b_enc[i] - shift / e->s);
-    }
-    return fc_safetensors_write(e->out, "b_enc", e->block,
-                                (size_t)e->sae->d_sae * sizeof(float), err);
-}
-
-static fc_status write_tensors(export *e, const char *path, fc_err *err)
-{
-    const int64_t d_in = e->sae->d_in, d_sae = e->sae->d_sae;
-    FC_TRY(fc_safetensors_create(&e->out, path, err));
-    for (int i = 0; i < FC_SAELENS_TENSORS; i++) {
-        int64_t shape[2];
-        const int rank = fc_saelens_shape(i, d_in, d_sae, shape);
-        FC_TRY(fc_safetensors_declare(e->out, fc_saelens_names[i], FC_F32, rank, shape,
-                                      err));
-    }
-    FC_TRY(write_w_dec(e, err)); /* in the order of the file: nothing waits in memory */
-    FC_TRY(write_w_enc(e, err));
-    FC_TRY(write_b_dec(e, err));
-    FC_TRY(write_b_enc(e, err));
-    return fc_safetensors_commit(e->out, err);
-}
-
-static fc_status write_weights(const fc_sae *sae, const char *dir, fc_err *err)
-{
-    char path[FC_PATH_MAX];
-    FC_TRY(fc_path_join(path, dir, "sae_weights.safetensors", err));
-    const fc_normaliser *norm = &sae->normaliser;
-    const bool is_folded = norm->kind == FC_NORM_CENTER_SCALE;
-    export e = {.sae = sae,
-                .s = is_folded ? (double)norm->norm : 1.0,
-                .c = is_folded ? norm->mean : NULL};
-    FC_TRY(fc_alloc(&e.block, BLOCK * fc_max(sae->d_in, sae->d_sae), sizeof(float),
-                    "a block of weights", err));
-    const fc_status status = write_tensors(&e, path, err);
-    fc_safetensors_discard(e.out);
-    fc_free(e.block);
+    fc_arrays_out *out = NULL;
+    fc_status status;
+    FC_TRY_GOTO(fc_arrays_create(&out, FC_ARRAYS_SAFETENSORS, path, err));
+    FC_TRY_GOTO(fc_export_declare(e, out, err));
+    FC_TRY_GOTO(fc_export_write(e, out, err));
+    FC_TRY_GOTO(fc_arrays_commit(out, err));
+done:
+    fc_arrays_discard(out);
     return status;
+}
+
+static fc_tensor mean_tensor(const char *name, const float *mean, int64_t n)
+{
+    const fc_tensor t = {.name = name,
+                         .dtype = FC_F32,
+                         .rank = 1,
+                         .shape = {n},
+                         .n = n,
+                         .data = mean,
+                         .n_bytes = (size_t)n * sizeof *mean};
+    return t;
 }
 
 static fc_status write_mean(const fc_sae *sae, const char *dir, fc_err *err)
 {
     char path[FC_PATH_MAX];
-    FC_TRY(fc_path_join(path, dir, "normalization.safetensors", err));
+    FC_TRY(fc_path_join(path, dir, FC_SAELENS_MEAN_FILE, err));
     if (sae->normaliser.kind != FC_NORM_CENTER_UNIT) return fc_file_remove(path, err);
-    const fc_tensor mean = {.name = "mean",
-                            .dtype = FC_F32,
-                            .rank = 1,
-                            .shape = {sae->d_in},
-                            .n = sae->d_in,
-                            .data = sae->normaliser.mean,
-                            .n_bytes = (size_t)sae->d_in * sizeof(float)};
-    return fc_safetensors_save(path, &mean, 1, err);
+    const fc_tensor means[] = {
+        mean_tensor("mean", sae->normaliser.mean, sae->d_in),
+        mean_tensor("target_mean", sae->target_normaliser.mean, sae->d_out)};
+    const bool has_target = sae->target_normaliser.kind == FC_NORM_CENTER_UNIT;
+    return fc_safetensors_save(path, means, has_target ? 2 : 1, err);
 }
 
-/* Where the activations came from, in SAELens' words. */
+/* --- cfg.json --------------------------------------------------------------------------- */
+
+static const char *text_or_null(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+static int set(json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value); /* -1 for a value that is NULL */
+}
+
+/* Where the activations came from, in SAELens' words; NULL: no memory, or no UTF-8. */
 static json_t *metadata_json(const fc_sae *sae)
 {
-    json_t *metadata =
+    json_t *m =
         json_pack("{s:s, s:n, s:s?, s:s, s:s?, s:s?, s:n, s:I, s:b, s:n, s:b, s:[n]}", //
                   "sae_lens_version", SAE_LENS_VERSION, "sae_lens_training_version",   //
-                  "model_name", sae->model[0] ? sae->model : NULL,                     //
+                  "model_name", text_or_null(sae->model),                              //
                   "model_class_name", "AutoModelForCausalLM",                          //
-                  "hook_name", sae->hook[0] ? sae->hook : NULL,                        //
-                  "hf_hook_name", sae->hook[0] ? sae->hook : NULL, "hook_head_index",  //
+                  "hook_name", text_or_null(sae->hook),                                //
+                  "hf_hook_name", text_or_null(sae->hook), "hook_head_index",          //
                   "context_size", (json_int_t)sae->context_size, "prepend_bos", 1,
                   "dataset_path", //
                   "exclude_special_tokens", 1, "seqpos_slice");
-    if (metadata != NULL && sae->normaliser.kind == FC_NORM_CENTER_UNIT &&
-        json_object_set_new(metadata, FC_SAELENS_NORMALIZATION,
-                            json_string("center_unit")) != 0)
-    {
-        json_decref(metadata);
-        return NULL;
+    int failed = m == NULL;
+    if (sae->target_hook[0] != '\0') {
+        failed |= set(m, "hook_name_out", json_string(sae->target_hook));
+        failed |= set(m, "hf_hook_name_out", json_string(sae->target_hook));
     }
-    return metadata;
+    if (sae->normaliser.kind == FC_NORM_CENTER_UNIT)
+        failed |= set(m, FC_SAELENS_NORMALIZATION, json_string("center_unit"));
+    if (is_batchtopk(sae)) {
+        failed |= set(m, "training_architecture", json_string(sae->arch));
+        failed |=
+            set(m, "training_architecture_details", json_pack("{s:f}", "k", sae->k));
+    }
+    if (failed == 0) return m;
+    json_decref(m);
+    return NULL;
+}
+
+static const char *normalisation_of(const fc_sae *sae)
+{
+    if (sae->normaliser.kind == FC_NORM_LAYER) return "layer_norm";
+    if (sae->normaliser.kind == FC_NORM_CONSTANT) return "constant_norm_rescale";
+    return "none";
+}
+
+static json_t *cfg_json(const fc_sae *sae)
+{
+    json_t *cfg =
+        json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",             //
+                  "architecture", name_of(sae), "d_in", (json_int_t)sae->d_in, //
+                  "d_sae", (json_int_t)sae->d_sae, "dtype", "float32",         //
+                  "device", "cpu",                                             //
+                  "apply_b_dec_to_input", sae->is_b_dec_subtracted ? 1 : 0,    //
+                  "normalize_activations", normalisation_of(sae),              //
+                  "reshape_activations", "none", "metadata", metadata_json(sae));
+    int failed = cfg == NULL;
+    if (fc_arch_find(sae->arch)->is_transcoder)
+        failed |= set(cfg, "d_out", json_integer((json_int_t)sae->d_out));
+    if (strcmp(sae->arch, "topk") == 0) {
+        failed |= set(cfg, "k", json_integer((json_int_t)sae->k));
+        failed |= set(cfg, "rescale_acts_by_decoder_norm", json_false());
+    }
+    if (failed == 0) return cfg;
+    json_decref(cfg);
+    return NULL;
 }
 
 static fc_status write_cfg(const fc_sae *sae, const char *dir, fc_err *err)
 {
     char path[FC_PATH_MAX];
-    FC_TRY(fc_path_join(path, dir, "cfg.json", err));
-    json_t *cfg = json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",          //
-                            "architecture", sae->arch, "d_in", (json_int_t)sae->d_in, //
-                            "d_sae", (json_int_t)sae->d_sae, "dtype", "float32",      //
-                            "device", "cpu",                                          //
-                            "apply_b_dec_to_input", sae->is_b_dec_subtracted ? 1 : 0, //
-                            "normalize_activations", "none",                          //
-                            "reshape_activations", "none",                            //
-                            "metadata", metadata_json(sae));
+    FC_TRY(fc_path_join(path, dir, FC_SAELENS_CFG_FILE, err));
+    json_t *cfg = cfg_json(sae);
     if (cfg == NULL)
         return fc_fail(
             err, FC_FORMAT,
@@ -187,13 +173,22 @@ static fc_status write_cfg(const fc_sae *sae, const char *dir, fc_err *err)
 
 fc_status fc_sae_save(const fc_sae *sae, const char *dir, fc_err *err)
 {
-    const float *const w[] = {sae->w_dec, sae->w_enc, sae->b_dec, sae->b_enc};
-    const int64_t matrix = sae->d_in * sae->d_sae;
-    const int64_t n[] = {matrix, matrix, sae->d_in, sae->d_sae};
-    for (int i = 0; i < FC_SAELENS_TENSORS; i++)
-        FC_TRY(fc_saelens_check_finite(w[i], n[i], fc_saelens_names[i], dir, err));
-    FC_TRY(fc_dir_make(dir, err));
-    FC_TRY(write_mean(sae, dir, err));
-    FC_TRY(write_weights(sae, dir, err));
-    return write_cfg(sae, dir, err); /* last: a folder with cfg.json is whole */
+    char path[FC_PATH_MAX];
+    fc_import_row rows[FC_SAE_TENSORS];
+    fc_export e;
+    fc_status status;
+    if (name_of(sae) == NULL)
+        return fc_fail(err, FC_MISMATCH,
+                       "%s: SAELens has no architecture that computes '%s'", dir,
+                       sae->arch);
+    FC_TRY(fc_path_join(path, dir, FC_SAELENS_WEIGHTS_FILE, err));
+    fc_saelens_rows(rows, sae->arch);
+    FC_TRY(fc_export_init(&e, sae, rows, FC_SAE_TENSORS, dir, err));
+    FC_TRY_GOTO(fc_dir_make(dir, err));
+    FC_TRY_GOTO(write_mean(sae, dir, err));
+    FC_TRY_GOTO(write_tensors(&e, path, err));
+    status = write_cfg(sae, dir, err); /* last: a folder with cfg.json is whole */
+done:
+    fc_export_deinit(&e);
+    return status;
 }

@@ -1,17 +1,20 @@
-/* saelens_import.c - fc_sae_load: a SAELens folder, checked before it is believed.
+/* saelens_import.c - a SAELens folder, checked before it is believed.
  *
- * Loads what SAELens 6 writes for the architecture "standard", with weights in float32, bfloat16
- * or float16 (widened exactly), and the flat cfg.json of versions before 6, which is recognised
- * as SAELens does it: no sae_lens_version, or one below 6. The tensors must be exactly those of
- * the architecture, finite, and of the shapes that cfg.json says.
+ * Loads what SAELens 6 writes, with weights in float32, bfloat16, float16 or float64, and the flat
+ * cfg.json of versions before 6, which is recognised as SAELens does it: no sae_lens_version, or
+ * one below 6. The tensors must be exactly those of the architecture, finite, and of the shapes that
+ * cfg.json says.
  *
- *   normalize_activations   none; expected_average_only_in scales nothing here, as in SAELens
- *                           (the factor is not in the folder); the others are refused
+ *   normalize_activations   none; layer_norm, constant_norm_rescale: done to each row, and undone
+ *                           on the way out; expected_average_only_in scales nothing, as in SAELens
+ *                           (the factor is not in the folder)
  *   reshape_activations     none; hook_z only flattens heads, which a store has done already
+ *   rescale_acts_by_decoder_norm   folded into the weights, as SAELens does when it saves
+ *   batchtopk, matryoshka_batchtopk   with `topk_threshold` (a checkpoint of a training run): the
+ *                           features of its inference form
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,33 +22,27 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "formats/json.h"
-#include "formats/safetensors.h"
 #include "sae/arch.h"
+#include "sae/import_internal.h"
 #include "sae/saelens_internal.h"
 
-const char *const fc_saelens_names[FC_SAELENS_TENSORS] = {"W_dec", "W_enc", "b_dec",
-                                                          "b_enc"};
-
-int fc_saelens_shape(int i, int64_t d_in, int64_t d_sae, int64_t shape[2])
+void fc_saelens_rows(fc_import_row rows[FC_SAE_TENSORS], const char *arch)
 {
-    const int64_t shapes[FC_SAELENS_TENSORS][2] = {
-        {d_sae, d_in}, {d_in, d_sae}, {d_in, 0}, {d_sae, 0}};
-    memcpy(shape, shapes[i], sizeof shapes[i]);
-    return shapes[i][1] > 0 ? 2 : 1;
+    const bool is_gated = strcmp(arch, "gated") == 0;
+    const fc_import_row all[FC_SAE_TENSORS] = {
+        {FC_W_DEC, "W_dec", false},
+        {FC_W_ENC, "W_enc", true},
+        {FC_W_SKIP, "W_skip", false},
+        {FC_B_DEC, "b_dec", false},
+        {FC_B_ENC, is_gated ? "b_gate" : "b_enc", false},
+        {FC_B_MAG, "b_mag", false},
+        {FC_R_MAG, "r_mag", false},
+        {FC_THRESHOLD, "threshold", false},
+    };
+    memcpy(rows, all, sizeof all);
 }
 
-fc_status fc_saelens_check_finite(const float *w, int64_t n, const char *name,
-                                  const char *where, fc_err *err)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(w[i]))
-            return fc_fail(err, FC_FORMAT,
-                           "%s: '%s' holds %g at place %" PRId64
-                           ", expected finite numbers",
-                           where, name, (double)w[i], i);
-    return FC_OK;
-}
+static const char THRESHOLD_OF_BATCHES[] = "topk_threshold";
 
 /* --- cfg.json --------------------------------------------------------------------------- */
 
@@ -53,8 +50,11 @@ typedef struct cfg {
     const char *path;
     const json_t *root, *metadata; /* metadata: root itself in the flat form */
     bool is_flat;
-    int64_t d_in, d_sae;
-    bool is_b_dec_subtracted, is_center_unit;
+    const fc_arch *arch;
+    int64_t d_in, d_out, d_sae;
+    double k;
+    bool is_b_dec_subtracted, is_rescaled, has_center_unit;
+    fc_norm_kind norm;
 } cfg;
 
 /* Flat: written before version 6, when all keys lay at the top. */
@@ -73,27 +73,49 @@ static fc_status find_form(cfg *c, fc_err *err)
     return FC_OK;
 }
 
-static fc_status check_architecture(const cfg *c, fc_err *err)
+/* In the flat form "topk" was an activation of the architecture "standard". */
+static fc_status flat_architecture(const cfg *c, const char **arch, fc_err *err)
 {
-    const char *arch = "standard", *activation = "relu";
-    if (c->is_flat) {
-        FC_TRY(fc_json_text(c->root, "architecture", &arch, c->path, err));
-        FC_TRY(fc_json_text(c->root, "activation_fn_str", &activation, c->path, err));
-        FC_TRY(fc_json_text(c->root, "activation_fn", &activation, c->path, err));
-    } else {
-        FC_TRY(fc_json_need_text(c->root, "architecture", &arch, c->path, err));
+    const char *activation = "relu";
+    FC_TRY(fc_json_text(c->root, "architecture", arch, c->path, err));
+    FC_TRY(fc_json_text(c->root, "activation_fn_str", &activation, c->path, err));
+    FC_TRY(fc_json_text(c->root, "activation_fn", &activation, c->path, err));
+    if (strcmp(activation, "relu") == 0) return FC_OK;
+    if (strcmp(*arch, "standard") == 0 && strcmp(activation, "topk") == 0) {
+        *arch = "topk";
+        return FC_OK;
     }
-    if (strcmp(arch, "standard") != 0)
-        return fc_fail(err, FC_FORMAT,
-                       "%s: architecture '%s' is not supported, expected '%s'", c->path,
-                       arch, "standard");
-    if (strcmp(activation, "relu") != 0)
-        return fc_fail(
-            err, FC_FORMAT,
-            "%s: architecture 'standard' with activation '%s' is not supported, "
-            "expected 'relu'",
-            c->path, activation);
-    return FC_OK;
+    return fc_fail(
+        err, FC_FORMAT,
+        "%s: architecture '%s' with activation '%s' is not supported, expected "
+        "'relu' or 'topk'",
+        c->path, *arch, activation);
+}
+
+static fc_status find_architecture(cfg *c, fc_err *err)
+{
+    static const char *const known[] = {"standard",
+                                        "topk",
+                                        "jumprelu",
+                                        "gated",
+                                        "batchtopk",
+                                        "transcoder",
+                                        "skip_transcoder",
+                                        "matryoshka_batchtopk",
+                                        "jumprelu_transcoder",
+                                        "jumprelu_skip_transcoder"};
+    const char *arch = "standard";
+    if (c->is_flat)
+        FC_TRY(flat_architecture(c, &arch, err));
+    else
+        FC_TRY(fc_json_need_text(c->root, "architecture", &arch, c->path, err));
+    for (size_t i = 0; i < FC_LEN(known); i++)
+        if (strcmp(arch, known[i]) == 0) c->arch = fc_arch_find(arch);
+    if (c->arch != NULL) return FC_OK;
+    return fc_fail(err, FC_FORMAT,
+                   "%s: architecture '%.64s' is not supported, expected standard, topk, "
+                   "jumprelu, gated, batchtopk, matryoshka_batchtopk or a transcoder",
+                   c->path, arch);
 }
 
 static fc_status check_dtype(const cfg *c, fc_err *err)
@@ -109,21 +131,9 @@ static fc_status check_dtype(const cfg *c, fc_err *err)
                    c->path, dtype);
 }
 
-static fc_status check_size(const cfg *c, const char *key, int64_t *value, fc_err *err)
-{
-    FC_TRY(fc_json_need_i64(c->root, key, value, c->path, err));
-    if (*value < 1 || *value > INT32_MAX)
-        return fc_fail(err, FC_FORMAT, "%s: %s is %" PRId64 ", expected 1 to %d", c->path,
-                       key, *value, INT32_MAX);
-    return FC_OK;
-}
-
-/* Whether normalize_activations is something that this program computes. */
-static fc_status check_normalisation(const cfg *c, fc_err *err)
+static fc_status find_normalisation(cfg *c, fc_err *err)
 {
     static const char key[] = "normalize_activations";
-    static const char *const later[] = {"layer_norm", "constant_norm_rescale",
-                                        "covariance_whitening"};
     const json_t *value = json_object_get(c->root, key);
     const char *word = "none";
     if (c->is_flat && json_is_boolean(value))
@@ -138,13 +148,20 @@ static fc_status check_normalisation(const cfg *c, fc_err *err)
                c->path);
         return FC_OK;
     }
-    for (size_t i = 0; i < FC_LEN(later); i++)
-        if (strcmp(word, later[i]) == 0)
-            return fc_fail(err, FC_FORMAT,
-                           "%s: %s '%s' is not supported yet, expected 'none'", c->path,
-                           key, word);
-    return fc_fail(err, FC_FORMAT, "%s: %s is '%s', which is no normalisation of SAELens",
-                   c->path, key, word);
+    if (strcmp(word, "layer_norm") == 0)
+        c->norm = FC_NORM_LAYER;
+    else if (strcmp(word, "constant_norm_rescale") == 0)
+        c->norm = FC_NORM_CONSTANT;
+    else
+        return fc_fail(err, FC_FORMAT,
+                       "%s: %s is '%.64s', expected none, expected_average_only_in, "
+                       "constant_norm_rescale or layer_norm",
+                       c->path, key, word);
+    if (c->arch->is_transcoder)
+        return fc_fail(err, FC_FORMAT,
+                       "%s: a transcoder with %s '%s' is not supported, expected 'none'",
+                       c->path, key, word);
+    return FC_OK;
 }
 
 static fc_status check_reshape(const cfg *c, fc_err *err)
@@ -157,191 +174,218 @@ static fc_status check_reshape(const cfg *c, fc_err *err)
                    word);
 }
 
-static fc_status read_cfg(cfg *c, fc_err *err)
+/* Whether metadata asks for input normalised by center_unit, which the saver of Facet writes. */
+static fc_status find_center_unit(cfg *c, fc_err *err)
 {
-    const char *normalisation = NULL;
-    FC_TRY(find_form(c, err));
-    FC_TRY(check_architecture(c, err));
-    FC_TRY(check_dtype(c, err));
-    FC_TRY(check_size(c, "d_in", &c->d_in, err));
-    FC_TRY(check_size(c, "d_sae", &c->d_sae, err));
-    FC_TRY(check_normalisation(c, err));
-    FC_TRY(check_reshape(c, err));
-    c->is_b_dec_subtracted = true;
-    FC_TRY(fc_json_bool(c->root, "apply_b_dec_to_input", &c->is_b_dec_subtracted, c->path,
-                        err));
-    FC_TRY(fc_json_text(c->metadata, FC_SAELENS_NORMALIZATION, &normalisation, c->path,
-                        err));
-    c->is_center_unit = normalisation != NULL;
-    if (normalisation != NULL && strcmp(normalisation, "center_unit") != 0)
-        return fc_fail(err, FC_FORMAT, "%s: %s is '%s', expected 'center_unit'", c->path,
-                       FC_SAELENS_NORMALIZATION, normalisation);
+    const char *word = NULL;
+    FC_TRY(fc_json_text(c->metadata, FC_SAELENS_NORMALIZATION, &word, c->path, err));
+    c->has_center_unit = word != NULL;
+    if (word == NULL || strcmp(word, "center_unit") == 0) return FC_OK;
+    return fc_fail(err, FC_FORMAT, "%s: %s is '%s', expected 'center_unit'", c->path,
+                   FC_SAELENS_NORMALIZATION, word);
+}
+
+static fc_status find_bias(cfg *c, fc_err *err)
+{
+    static const char key[] = "apply_b_dec_to_input";
+    c->is_b_dec_subtracted = !c->arch->is_transcoder;
+    FC_TRY(fc_json_bool(c->root, key, &c->is_b_dec_subtracted, c->path, err));
+    if (c->arch->is_transcoder && c->is_b_dec_subtracted)
+        return fc_fail(err, FC_FORMAT, "%s: a transcoder with %s true, expected false",
+                       c->path, key);
     return FC_OK;
 }
 
-/* Where the activations came from, as far as it is said. */
+static fc_status find_k(cfg *c, fc_err *err)
+{
+    const json_t *details = json_object_get(c->metadata, "training_architecture_details");
+    c->k = strcmp(c->arch->name, "topk") == 0 ? 100.0 : 0.0; /* SAELens' default */
+    if (c->is_flat)
+        FC_TRY(fc_json_f64(json_object_get(c->root, "activation_fn_kwargs"), "k", &c->k,
+                           c->path, err));
+    FC_TRY(fc_json_f64(details, "k", &c->k, c->path, err));
+    FC_TRY(fc_json_f64(c->root, "k", &c->k, c->path, err));
+    return fc_json_bool(c->root, "rescale_acts_by_decoder_norm", &c->is_rescaled, c->path,
+                        err);
+}
+
+static fc_status read_cfg(cfg *c, fc_err *err)
+{
+    FC_TRY(find_form(c, err));
+    FC_TRY(find_architecture(c, err));
+    FC_TRY(check_dtype(c, err));
+    FC_TRY(fc_import_count(c->root, "d_in", INT32_MAX, &c->d_in, c->path, err));
+    FC_TRY(fc_import_count(c->root, "d_sae", INT32_MAX, &c->d_sae, c->path, err));
+    c->d_out = c->d_in;
+    if (c->arch->is_transcoder)
+        FC_TRY(fc_import_count(c->root, "d_out", INT32_MAX, &c->d_out, c->path, err));
+    FC_TRY(find_normalisation(c, err));
+    FC_TRY(check_reshape(c, err));
+    FC_TRY(find_bias(c, err));
+    FC_TRY(find_k(c, err));
+    return find_center_unit(c, err);
+}
+
+/* Where the activations came from, as far as it is said. Hugging Face's name is preferred. */
 static fc_status read_origin(const cfg *c, fc_sae *sae, fc_err *err)
 {
-    const char *model = "", *hook = "", *hf_hook = "";
-    FC_TRY(fc_json_text(c->metadata, "model_name", &model, c->path, err));
-    FC_TRY(fc_json_text(c->metadata, c->is_flat ? "hook_point" : "hook_name", &hook,
-                        c->path, err));
-    FC_TRY(fc_json_text(c->metadata, "hf_hook_name", &hf_hook, c->path, err));
-    FC_TRY(fc_json_i64(c->metadata, "context_size", &sae->context_size, c->path, err));
-    if (hf_hook[0] != '\0') hook = hf_hook;
-    if (strlen(model) >= sizeof sae->model || strlen(hook) >= sizeof sae->hook)
-        return fc_fail(err, FC_FORMAT,
-                       "%s: the name of the model or of the hook is too long "
-                       "(at most %zu and %zu bytes)",
-                       c->path, sizeof sae->model - 1, sizeof sae->hook - 1);
-    (void)snprintf(sae->model, sizeof sae->model, "%s", model);
-    (void)snprintf(sae->hook, sizeof sae->hook, "%s", hook);
-    return FC_OK;
+    const char *model = "", *hook = "", *target = "";
+    const json_t *m = c->metadata;
+    FC_TRY(fc_json_text(m, "model_name", &model, c->path, err));
+    FC_TRY(fc_json_text(m, c->is_flat ? "hook_point" : "hook_name", &hook, c->path, err));
+    FC_TRY(fc_json_text(m, "hf_hook_name", &hook, c->path, err));
+    FC_TRY(fc_json_text(m, "hook_name_out", &target, c->path, err));
+    FC_TRY(fc_json_text(m, "hf_hook_name_out", &target, c->path, err));
+    FC_TRY(fc_json_i64(m, "context_size", &sae->context_size, c->path, err));
+    return fc_import_origin(sae, model, hook, target, c->path, err);
 }
 
 /* --- tensors ---------------------------------------------------------------------------- */
 
-static bool is_float(fc_dtype dtype)
-{
-    return dtype == FC_F32 || dtype == FC_BF16 || dtype == FC_F16 || dtype == FC_F64;
-}
-
-/* A tensor of exactly that name, shape and a float type. */
-static fc_status need(const cfg *c, const fc_safetensors *st, int i,
-                      const fc_tensor **tensor, fc_err *err)
-{
-    const char *name = fc_saelens_names[i], *path = fc_safetensors_path(st);
-    const fc_tensor *t = fc_safetensors_find(st, name);
-    int64_t shape[2];
-    const int rank = fc_saelens_shape(i, c->d_in, c->d_sae, shape);
-    if (t == NULL)
-        return fc_fail(err, FC_FORMAT, "%s: tensor '%s' is missing", path, name);
-    if (!is_float(t->dtype))
-        return fc_fail(err, FC_FORMAT, "%s: '%s' is %s, expected F32, BF16, F16 or F64",
-                       path, name, fc_dtype_name(t->dtype));
-    *tensor = t;
-    return fc_safetensors_need(st, name, t->dtype, rank, shape, tensor, err);
-}
-
-static bool is_expected(const char *name)
-{
-    for (int i = 0; i < FC_SAELENS_TENSORS; i++)
-        if (strcmp(name, fc_saelens_names[i]) == 0) return true;
-    return false;
-}
-
 /* A factor per feature that old versions kept; only ones change nothing. */
-static fc_status check_scaling_factor(const fc_tensor *t, const char *path, fc_err *err)
+static fc_status check_scaling_factor(fc_arrays *arrays, fc_err *err)
 {
+    const fc_array *array = fc_arrays_find(arrays, "scaling_factor");
     float *w = NULL;
-    if (!is_float(t->dtype))
-        return fc_fail(err, FC_FORMAT, "%s: 'scaling_factor' is %s, expected F32", path,
-                       fc_dtype_name(t->dtype));
-    FC_TRY(fc_tensor_to_f32(t, &w, err));
+    if (array == NULL) return FC_OK;
+    FC_TRY(fc_arrays_need(arrays, "scaling_factor", -1, NULL, &array, err));
+    FC_TRY(fc_array_to_f32(array, &w, err));
     fc_status status = FC_OK;
-    for (int64_t i = 0; i < t->n && status == FC_OK; i++)
+    for (int64_t i = 0; i < array->n && status == FC_OK; i++)
         if (w[i] != 1.0f)
             status = fc_fail(
                 err, FC_FORMAT,
-                "%s: 'scaling_factor' holds %g, which is not supported, expected 1", path,
-                (double)w[i]);
+                "%s: 'scaling_factor' holds %g, which is not supported, expected 1",
+                fc_arrays_path(arrays), (double)w[i]);
     fc_free(w);
     return status;
 }
 
-static fc_status check_names(const fc_safetensors *st, fc_err *err)
+/* A run that is not finished keeps one threshold for all; it is compared with what decoder norms have
+ * been folded into. */
+static fc_status read_checkpoint(const cfg *c, fc_arrays *arrays, fc_sae **sae,
+                                 fc_err *err)
 {
-    for (int64_t i = 0; i < fc_safetensors_count(st); i++) {
-        const fc_tensor *t = fc_safetensors_at(st, i);
-        if (is_expected(t->name)) continue;
-        if (strcmp(t->name, "scaling_factor") != 0)
-            return fc_fail(
-                err, FC_FORMAT,
-                "%s: '%.64s' is no tensor of the architecture 'standard', expected "
-                "W_enc, W_dec, b_enc and b_dec alone",
-                fc_safetensors_path(st), t->name);
-        FC_TRY(check_scaling_factor(t, fc_safetensors_path(st), err));
-    }
+    static const char *const others[] = {THRESHOLD_OF_BATCHES, NULL};
+    fc_import_row rows[FC_SAE_TENSORS];
+    const fc_import im = {.arch = c->arch->name,
+                          .d_in = c->d_in,
+                          .d_out = c->d_out,
+                          .d_sae = c->d_sae,
+                          .rows = rows,
+                          .n_rows = FC_SAE_TENSORS,
+                          .absent = 1U << FC_THRESHOLD,
+                          .others = others};
+    double threshold = 0.0;
+    fc_saelens_rows(rows, c->arch->name);
+    FC_TRY(fc_import_scalar(arrays, THRESHOLD_OF_BATCHES, &threshold, err));
+    FC_TRY(fc_import_sae(sae, &im, arrays, err));
+    if (c->is_rescaled) fc_sae_fold_norms(*sae);
+    for (int64_t i = 0; i < c->d_sae; i++) (*sae)->threshold[i] = (float)threshold;
     return FC_OK;
 }
 
-/* to [cols, rows] = from [rows, cols] transposed. */
-static void transpose(float *to, const float *from, int64_t rows, int64_t cols)
+static fc_status read_tensors(const cfg *c, fc_arrays *arrays, fc_sae **sae, fc_err *err)
 {
-    enum { TILE = 32 };
-    for (int64_t i0 = 0; i0 < rows; i0 += TILE)
-        for (int64_t j0 = 0; j0 < cols; j0 += TILE)
-            for (int64_t j = j0; j < fc_min(cols, j0 + TILE); j++)
-                for (int64_t i = i0; i < fc_min(rows, i0 + TILE); i++)
-                    to[j * rows + i] = from[i * cols + j];
-}
-
-static fc_status read_tensors(const cfg *c, const fc_safetensors *st, fc_sae **sae,
-                              fc_err *err)
-{
-    const fc_tensor *tensor[FC_SAELENS_TENSORS];
-    FC_TRY(check_names(st, err));
-    for (int i = 0; i < FC_SAELENS_TENSORS; i++) FC_TRY(need(c, st, i, &tensor[i], err));
-    /* the sizes are those of tensors in the file, so this is bounded by its length */
-    FC_TRY(fc_sae_new(sae, "standard", c->d_in, c->d_in, c->d_sae, err));
-    float *const to[] = {(*sae)->w_dec, (*sae)->w_enc, (*sae)->b_dec, (*sae)->b_enc};
-    for (int i = 0; i < FC_SAELENS_TENSORS; i++) {
-        float *w = NULL;
-        FC_TRY(fc_tensor_to_f32(tensor[i], &w, err));
-        if (to[i] == (*sae)->w_enc)
-            transpose(to[i], w, c->d_in, c->d_sae);
-        else
-            memcpy(to[i], w, (size_t)tensor[i]->n * sizeof *w);
-        fc_free(w);
-        FC_TRY(fc_saelens_check_finite(to[i], tensor[i]->n, tensor[i]->name,
-                                       fc_safetensors_path(st), err));
-    }
-    return FC_OK;
+    static const char *const others[] = {"scaling_factor", NULL};
+    fc_import_row rows[FC_SAE_TENSORS];
+    const fc_import im = {.arch = c->arch->name,
+                          .d_in = c->d_in,
+                          .d_out = c->d_out,
+                          .d_sae = c->d_sae,
+                          .rows = rows,
+                          .n_rows = FC_SAE_TENSORS,
+                          .others = others};
+    if (fc_arrays_find(arrays, THRESHOLD_OF_BATCHES) != NULL &&
+        strstr(c->arch->name, "batchtopk") != NULL)
+        return read_checkpoint(c, arrays, sae, err);
+    fc_saelens_rows(rows, c->arch->name);
+    FC_TRY(fc_import_sae(sae, &im, arrays, err));
+    if (c->is_rescaled) fc_sae_fold_norms(*sae);
+    return check_scaling_factor(arrays, err);
 }
 
 static fc_status read_mean(fc_sae *sae, const char *dir, fc_err *err)
 {
     char path[FC_PATH_MAX];
-    fc_safetensors *st = NULL;
-    const fc_tensor *tensor;
-    float *mean = NULL;
+    fc_arrays *arrays = NULL;
+    const fc_array *array;
+    float *mean = NULL, *target = NULL;
     fc_status status;
-    FC_TRY(fc_path_join(path, dir, "normalization.safetensors", err));
-    FC_TRY(fc_safetensors_open(&st, path, err));
-    FC_TRY_GOTO(fc_safetensors_need(st, "mean", FC_F32, 1, &sae->d_in, &tensor, err));
-    FC_TRY_GOTO(fc_tensor_to_f32(tensor, &mean, err));
-    FC_TRY_GOTO(fc_saelens_check_finite(mean, sae->d_in, "mean", path, err));
-    status = fc_normaliser_init(&sae->normaliser, FC_NORM_CENTER_UNIT, sae->d_in, mean, 0,
-                                err);
+    FC_TRY(fc_path_join(path, dir, FC_SAELENS_MEAN_FILE, err));
+    FC_TRY(fc_arrays_open(&arrays, path, err));
+    FC_TRY_GOTO(fc_arrays_need(arrays, "mean", 1, &sae->d_in, &array, err));
+    FC_TRY_GOTO(fc_array_to_f32(array, &mean, err));
+    FC_TRY_GOTO(fc_check_finite(mean, sae->d_in, "mean", path, err));
+    FC_TRY_GOTO(fc_normaliser_init(&sae->normaliser, FC_NORM_CENTER_UNIT, sae->d_in, mean,
+                                   0, err));
+    if (!fc_arch_find(sae->arch)->is_transcoder) goto done;
+    FC_TRY_GOTO(fc_arrays_need(arrays, "target_mean", 1, &sae->d_out, &array, err));
+    FC_TRY_GOTO(fc_array_to_f32(array, &target, err));
+    FC_TRY_GOTO(fc_check_finite(target, sae->d_out, "target_mean", path, err));
+    FC_TRY_GOTO(fc_normaliser_init(&sae->target_normaliser, FC_NORM_CENTER_UNIT,
+                                   sae->d_out, target, 0, err));
 done:
     fc_free(mean);
-    fc_safetensors_close(st);
+    fc_free(target);
+    fc_arrays_close(arrays);
     return status;
 }
 
-fc_status fc_sae_load(fc_sae **loaded, const char *dir, fc_err *err)
+/* What cfg.json says beside the weights. */
+static fc_status finish(const cfg *c, const char *dir, fc_sae *sae, fc_err *err)
 {
-    char path[FC_PATH_MAX], weights[FC_PATH_MAX];
+    const char *trained = "";
+    sae->is_b_dec_subtracted = c->is_b_dec_subtracted;
+    if (strcmp(c->arch->name, "topk") == 0) FC_TRY(fc_import_k(sae, c->k, c->path, err));
+    FC_TRY(read_origin(c, sae, err));
+    FC_TRY(fc_json_text(c->metadata, "training_architecture", &trained, c->path, err));
+    if (strcmp(sae->arch, "jumprelu") == 0 && strstr(trained, "batchtopk") != NULL &&
+        fc_arch_find(trained) != NULL)
+        (void)snprintf(sae->arch, sizeof sae->arch, "%s", trained); /* the same tensors */
+    if (strstr(sae->arch, "batchtopk") != NULL && c->k > 0.0) sae->k = c->k;
+    if (c->norm != FC_NORM_NONE)
+        FC_TRY(fc_normaliser_init(&sae->normaliser, c->norm, sae->d_in, NULL, 0, err));
+    return c->has_center_unit ? read_mean(sae, dir, err) : FC_OK;
+}
+
+static fc_status load(fc_sae **loaded, const char *path, fc_err *err)
+{
+    char dir[FC_PATH_MAX], cfg_path[FC_PATH_MAX], weights[FC_PATH_MAX];
     json_t *root = NULL;
-    fc_safetensors *st = NULL;
+    fc_arrays *arrays = NULL;
     fc_sae *sae = NULL;
     fc_status status;
-    FC_TRY(fc_path_join(path, dir, "cfg.json", err));
-    FC_TRY(fc_path_join(weights, dir, "sae_weights.safetensors", err));
-    FC_TRY_GOTO(fc_json_load(&root, path, err));
-    cfg c = {.path = path, .root = root};
+    FC_TRY(fc_import_place(dir, weights, path, FC_SAELENS_WEIGHTS_FILE, err));
+    FC_TRY(fc_path_join(cfg_path, dir, FC_SAELENS_CFG_FILE, err));
+    FC_TRY_GOTO(fc_json_load(&root, cfg_path, err));
+    cfg c = {.path = cfg_path, .root = root};
     FC_TRY_GOTO(read_cfg(&c, err));
-    FC_TRY_GOTO(fc_safetensors_open(&st, weights, err));
-    FC_TRY_GOTO(read_tensors(&c, st, &sae, err));
-    (void)snprintf(sae->arch, sizeof sae->arch, "%s", fc_arch_standard.name);
-    sae->is_b_dec_subtracted = c.is_b_dec_subtracted;
-    FC_TRY_GOTO(read_origin(&c, sae, err));
-    if (c.is_center_unit) FC_TRY_GOTO(read_mean(sae, dir, err));
+    FC_TRY_GOTO(fc_arrays_open(&arrays, weights, err));
+    FC_TRY_GOTO(read_tensors(&c, arrays, &sae, err));
+    FC_TRY_GOTO(finish(&c, dir, sae, err));
     *loaded = sae;
     sae = NULL;
 done:
     fc_sae_free(sae);
-    fc_safetensors_close(st);
+    fc_arrays_close(arrays);
     json_decref(root);
     return status;
 }
+
+/* cfg.json alone counts too, so that what is missing beside it is named; sparsify has one as well. */
+static bool is_it(const char *path)
+{
+    return fc_import_has(path, FC_SAELENS_WEIGHTS_FILE) ||
+           (fc_path_is_dir(path) && fc_import_has(path, FC_SAELENS_CFG_FILE) &&
+            !fc_import_has(path, "sae.safetensors"));
+}
+
+const fc_sae_format fc_format_saelens = {
+    .name = "saelens",
+    .title = "a SAELens folder",
+    .opener = "SAE.load_from_disk of SAELens 6",
+    .is_it = is_it,
+    .load = load,
+    .save = fc_sae_save,
+};
