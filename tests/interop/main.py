@@ -13,6 +13,7 @@ import sys
 import tempfile
 import warnings
 
+import check_eval
 import check_features
 import check_saelens
 import check_store
@@ -67,7 +68,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         c = Checks(sys.argv[1], pathlib.Path(work))
         tiny_run(c)
-        for tool in (check_tensorboard, check_store, check_saelens, check_transformers, check_features):
+        for tool in (check_tensorboard, check_store, check_saelens, check_transformers, check_eval, check_features):
             print(f"\n{tool.__doc__.splitlines()[0]}")
             tool.check(c)
     print(f"\n{c.n_passed} passed, {c.n_failed} failed")
