@@ -15,6 +15,7 @@ typedef enum fc_rng_stream {
     FC_RNG_EXAMPLES = 2,
     FC_RNG_EVAL = 3,
     FC_RNG_TEST = 4,
+    FC_RNG_RESAMPLE = 5,
     FC_RNG_EPOCH = 1000 /* + epoch: the shuffle of that epoch */
 } fc_rng_stream;
 

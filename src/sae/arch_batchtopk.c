@@ -58,6 +58,7 @@ const fc_arch fc_arch_batchtopk = {
     .has_auxk = true,
     .inference = {fc_activate_threshold, FC_SELECT_NONE},
     .training = {NULL, FC_SELECT_BATCH},
+    .losses = 1U << FC_LOSS_AUX,
     .check = check,
     .loss = loss,
     .backward = fc_backward_kept,

@@ -109,6 +109,7 @@ const fc_arch fc_arch_gated = {
     .has_extra = true,
     .inference = {activate, FC_SELECT_NONE},
     .training = {activate, FC_SELECT_NONE},
+    .losses = 1U << FC_LOSS_AUX,
     .check = check,
     .loss = loss,
     .backward = backward,

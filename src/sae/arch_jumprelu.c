@@ -240,6 +240,7 @@ const fc_arch fc_arch_jumprelu = {
     .needs_norms = true,
     .inference = {fc_activate_threshold, FC_SELECT_NONE},
     .training = {fc_activate_jumprelu, FC_SELECT_NONE},
+    .losses = 1U << FC_LOSS_L0_LOSS | 1U << FC_LOSS_PRE_ACT,
     .check = fc_check_jumprelu,
     .begin = fc_begin_jumprelu,
     .loss = fc_loss_jumprelu,

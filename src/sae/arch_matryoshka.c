@@ -108,6 +108,7 @@ const fc_arch fc_arch_matryoshka_batchtopk = {
     .has_levels = true,
     .inference = {fc_activate_threshold, FC_SELECT_NONE},
     .training = {NULL, FC_SELECT_BATCH},
+    .losses = 1U << FC_LOSS_AUX | 1U << FC_LOSS_INNER,
     .check = check,
     .reconstruct = reconstruct,
     .loss = loss,

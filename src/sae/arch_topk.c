@@ -40,6 +40,7 @@ const fc_arch fc_arch_topk = {
     .has_auxk = true,
     .inference = {NULL, FC_SELECT_ROW},
     .training = {NULL, FC_SELECT_ROW},
+    .losses = 1U << FC_LOSS_AUX,
     .check = check,
     .loss = fc_auxk_loss,
     .backward = fc_backward_kept,

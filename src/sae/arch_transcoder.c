@@ -26,6 +26,7 @@ static fc_status check_jumprelu(const fc_train_config *config, fc_err *err)
     {                                                                                \
         .name = arch, .tensors = FC_HAS_FOUR | FC_HAS_THRESHOLD | (more),            \
         .is_transcoder = true, .has_extra = true, .needs_norms = true,               \
+        .losses = 1U << FC_LOSS_L0_LOSS | 1U << FC_LOSS_PRE_ACT,                     \
         .inference = {fc_activate_threshold, FC_SELECT_NONE},                        \
         .training = {fc_activate_jumprelu, FC_SELECT_NONE}, .check = check_jumprelu, \
         .begin = fc_begin_jumprelu, .loss = fc_loss_jumprelu,                        \

@@ -4,6 +4,7 @@
  *                xxh3 (of all tensor data, in the order of the file)
  *   W_enc ...    F32, feature-major [d_sae, d_in]: the weights as the program holds them
  *   adam_m.NAME, adam_v.NAME    F32, moments of each
+ *   ema.NAME     F32            mean of each over the steps, where one is kept
  *   fired, moved I64 [d_sae]    step in which each feature last fired, had a gradient; 0 = never
  *   topk_threshold  F64 [1]     of batchtopk
  *   max.epoch, max.before       F32 [d_sae], running maxima of the features
@@ -30,7 +31,7 @@
 
 enum {
     N_KEPT = 2,
-    MAX_TENSORS = 3 * FC_SAE_TENSORS + 8,
+    MAX_TENSORS = 4 * FC_SAE_TENSORS + 8,
     NAME_BYTES = 64,
 };
 
@@ -97,6 +98,8 @@ static void make_table(table *t, const fc_train_state *s, const void *csv, size_
         add(t, "", p->name, FC_F32, p->w, p->rows, p->cols);
         add(t, "adam_m.", p->name, FC_F32, p->m, p->rows, p->cols);
         add(t, "adam_v.", p->name, FC_F32, p->v, p->rows, p->cols);
+        if (s->ema.w[i] != NULL)
+            add(t, "ema.", p->name, FC_F32, s->ema.w[i], p->rows, p->cols);
     }
     add(t, "", "fired", FC_I64, s->step->fired, 1, d_sae);
     add(t, "", "moved", FC_I64, s->step->moved, 1, d_sae);

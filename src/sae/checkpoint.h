@@ -7,7 +7,7 @@
 #define FC_SAE_CHECKPOINT_H
 
 #include "base/hash.h"
-#include "sae/step.h"
+#include "sae/ema.h"
 
 enum { FC_RECENT_STEPS = 100, FC_CHECKPOINT_MAX_STEP = 99999999 };
 
@@ -19,6 +19,8 @@ typedef struct fc_train_state {
 
     /* Largest activation of each feature, [d_sae]: in the running epoch, and in the one before */
     float *max_epoch, *max_before;
+
+    fc_ema ema; /* mean of the weights, where one is kept */
 
     /* Sums of the losses over the n_window steps since the last line of the log */
     fc_losses window;

@@ -10,4 +10,9 @@
  * are then brought to length 1. */
 void fc_sae_init_weights(fc_sae *sae, const fc_train_config *config, fc_backend *be);
 
+/* b_dec = mean or geometric median of the first batch, y [n, d_out] (config->b_dec_init). scratch:
+ * [2, d_out]. */
+void fc_sae_init_b_dec(fc_sae *sae, const fc_train_config *config, const float *y,
+                       int64_t n, double *scratch);
+
 #endif

@@ -98,5 +98,6 @@ void fc_step_forward(fc_step *s)
 
 void fc_step_finish(fc_step *s)
 {
+    refresh_w_dec(s);
     if (s->arch->finish != NULL) s->arch->finish(s);
 }

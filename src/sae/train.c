@@ -30,6 +30,7 @@
 #include "sae/checkpoint.h"
 #include "sae/feed.h"
 #include "sae/init.h"
+#include "sae/resample.h"
 #include "sae/run_log.h"
 #include "sae/run_recipe.h"
 #include "sae/schedule.h"
@@ -43,6 +44,8 @@ struct fc_training {
     fc_step *step;
     fc_run_log *log;
     fc_train_state state;
+    fc_resample_draw *draw;       /* [batch_size] */
+    double *middle;               /* [2, d_out] scratch of the start of b_dec */
     int64_t n_batches;            /* an epoch */
     int64_t n_steps;              /* in all */
     double begin_s, checkpoint_s; /* clock: start, last checkpoint */
@@ -104,6 +107,9 @@ static fc_status make_sae(training *t, fc_err *err)
 static fc_status make_state(training *t, fc_err *err)
 {
     t->state.step = t->step;
+    FC_TRY(fc_ema_init(&t->state.ema, t->step, err));
+    FC_TRY(fc_alloc(&t->draw, t->config.batch_size, sizeof *t->draw, "rows", err));
+    FC_TRY(fc_alloc(&t->middle, 2 * t->sae->d_out, sizeof *t->middle, "middle", err));
     FC_TRY(fc_alloc(&t->state.max_epoch, t->config.d_sae, sizeof(float), "maxima", err));
     return fc_alloc(&t->state.max_before, t->config.d_sae, sizeof(float), "maxima", err);
 }
@@ -129,7 +135,7 @@ static fc_status take_up(training *t, bool is_resume, fc_err *err)
                                  .buffer_rows = buffer_rows(&t->config)};
     FC_TRY_GOTO(t->feed->ops->begin(t->feed, &order, &t->sae->normaliser,
                                     &t->sae->target_normaliser, err));
-    status = fc_run_log_open(&t->log, t->run_dir, csv, n_csv_bytes,
+    status = fc_run_log_open(&t->log, t->run_dir, t->step->arch->losses, csv, n_csv_bytes,
                              csv ? t->state.n_done + 1 : 0, err);
 done:
     fc_free(csv);
@@ -173,6 +179,8 @@ static fc_status do_step(training *t, fc_err *err)
     t->step->x = batch.x;
     t->step->y = batch.y;
     t->step->n = batch.n;
+    if (s->n_done == 0)
+        fc_sae_init_b_dec(t->sae, &t->config, batch.y, batch.n, t->middle);
     t->step->l1_coefficient = fc_schedule_l1(&t->config, s->n_done);
     t->step->l0_coefficient = fc_schedule_l0(&t->config, s->n_done);
     fc_step_forward(t->step);
@@ -185,6 +193,8 @@ static fc_status do_step(training *t, fc_err *err)
                        s->n_done, losses->total, t->config.lr);
     fc_step_update(t->step, fc_schedule_lr(&t->config, s->n_done, t->n_steps),
                    s->n_done + 1);
+    fc_ema_update(&s->ema, t->step);
+    (void)fc_resample(t->step, t->draw);
 
     s->recent[s->n_done % FC_RECENT_STEPS] = *losses;
     fc_losses_add(&s->window, losses);
@@ -207,17 +217,14 @@ static fc_status log_line(training *t, fc_err *err)
     const fc_losses mean = fc_losses_mean(s->window, s->n_window);
     const fc_run_line line = {.step = s->n_done,
                               .epoch = (double)s->n_done / (double)t->n_batches,
-                              .total = mean.total,
-                              .mse = mean.mse,
-                              .l1 = mean.l1,
-                              .l0 = mean.l0,
+                              .losses = mean,
                               .n_dead = count_dead(t),
                               .lr =
                                   fc_schedule_lr(&t->config, s->n_done - 1, t->n_steps)};
     s->window = (fc_losses){0};
     s->n_window = 0;
     (void)snprintf(t->progress.note, sizeof t->progress.note,
-                   "loss %.3e  l0 %.1f  dead %" PRId64, line.total, line.l0, line.n_dead);
+                   "loss %.3e  l0 %.1f  dead %" PRId64, mean.total, mean.l0, line.n_dead);
     return fc_run_log_line(t->log, &line, err);
 }
 
@@ -271,6 +278,7 @@ fc_status fc_training_finish(fc_training *t, fc_train_result *result, fc_err *er
     char dir[FC_PATH_MAX];
     const fc_train_state *s = &t->state;
     FC_TRY(fc_path_join(dir, t->run_dir, "sae", err));
+    fc_ema_use(&s->ema, t->step);
     fc_step_finish(t->step);
     FC_TRY(fc_sae_save(t->sae, dir, err));
     const int64_t n = fc_min(s->n_done, FC_RECENT_STEPS);
@@ -297,6 +305,9 @@ void fc_training_close(fc_training *t)
     fc_sae_free(t->sae);
     fc_free(t->state.max_epoch);
     fc_free(t->state.max_before);
+    fc_ema_deinit(&t->state.ema);
+    fc_free(t->draw);
+    fc_free(t->middle);
     fc_free(t);
 }
 

@@ -1,0 +1,18 @@
+/* resample.h - a fresh start for dead features, from rows that are reconstructed badly.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef FC_SAE_RESAMPLE_H
+#define FC_SAE_RESAMPLE_H
+
+#include "sae/step.h"
+
+/* After a step, on its batch: every resample_every steps, features that were silent for more than
+ * half of them start anew. Returns how many. scratch: [n] of the batch. */
+typedef struct fc_resample_draw {
+    double key;
+    int64_t row;
+} fc_resample_draw;
+
+int64_t fc_resample(fc_step *step, fc_resample_draw *scratch);
+
+#endif
