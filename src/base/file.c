@@ -22,7 +22,8 @@
 enum { OUT_BUFFER = 256 * 1024 };
 
 struct fc_out {
-    int fd; /* -1 once committed */
+    int fd;       /* -1 once committed */
+    bool is_kept; /* without commit the temporary stays */
     size_t n_buffered;
     unsigned char *buffer;
     char path[FC_PATH_MAX];
@@ -84,7 +85,9 @@ void fc_map_close(fc_map *map)
 
 /* --- writing ---------------------------------------------------------------------------- */
 
-fc_status fc_out_open(fc_out **out, const char *path, fc_err *err)
+/* flags: O_TRUNC or O_APPEND. */
+static fc_status open_temporary(fc_out **out, const char *path, const char *temporary,
+                                int flags, fc_err *err)
 {
     fc_status status;
     fc_out *o;
@@ -92,15 +95,9 @@ fc_status fc_out_open(fc_out **out, const char *path, fc_err *err)
     FC_TRY(fc_alloc(&o, 1, sizeof *o, path, err));
     o->fd = -1;
     FC_TRY_GOTO(fc_alloc(&o->buffer, OUT_BUFFER, 1, path, err));
-    const int n_path = snprintf(o->path, sizeof o->path, "%s", path);
-    const int n_temporary =
-        snprintf(o->temporary, sizeof o->temporary, "%s.tmp-%ld", path, (long)getpid());
-    if (n_path < 0 || n_temporary < 0 || n_temporary >= FC_PATH_MAX) {
-        status = fc_fail(err, FC_IO, "the path '%.80s...' is longer than %d bytes", path,
-                         FC_PATH_MAX - 1);
-        goto done;
-    }
-    o->fd = open(o->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    FC_TRY_GOTO(fc_path_join(o->path, NULL, path, err));
+    FC_TRY_GOTO(fc_path_join(o->temporary, NULL, temporary, err));
+    o->fd = open(o->temporary, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666);
     if (o->fd < 0) {
         status = fc_fail_errno(err, "cannot write '%s'", path);
         goto done;
@@ -109,6 +106,34 @@ fc_status fc_out_open(fc_out **out, const char *path, fc_err *err)
     return FC_OK;
 done:
     fc_out_close(o);
+    return status;
+}
+
+fc_status fc_out_open(fc_out **out, const char *path, fc_err *err)
+{
+    char temporary[FC_PATH_MAX];
+    *out = NULL;
+    const int n =
+        snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
+    if (n < 0 || n >= FC_PATH_MAX)
+        return fc_fail(err, FC_IO, "the path '%.80s...' is longer than %d bytes", path,
+                       FC_PATH_MAX - 1);
+    return open_temporary(out, path, temporary, O_TRUNC, err);
+}
+
+fc_status fc_out_resume(fc_out **out, const char *path, const char *partial,
+                        int64_t *n_there, fc_err *err)
+{
+    struct stat info;
+    FC_TRY(open_temporary(out, path, partial, O_APPEND, err));
+    (*out)->is_kept = true;
+    if (fstat((*out)->fd, &info) == 0) {
+        *n_there = (int64_t)info.st_size;
+        return FC_OK;
+    }
+    const fc_status status = fc_fail_errno(err, "cannot look at '%s'", partial);
+    fc_out_close(*out);
+    *out = NULL;
     return status;
 }
 
@@ -133,17 +158,24 @@ static fc_status write_all(const fc_out *out, const unsigned char *data, size_t 
     return FC_OK;
 }
 
-static fc_status flush(fc_out *out, fc_err *err)
+fc_status fc_out_flush(fc_out *out, fc_err *err)
 {
     const size_t n = out->n_buffered;
     out->n_buffered = 0;
     return write_all(out, out->buffer, n, err);
 }
 
+fc_status fc_out_restart(fc_out *out, fc_err *err)
+{
+    out->n_buffered = 0;
+    if (ftruncate(out->fd, 0) == 0) return FC_OK;
+    return fc_fail_errno(err, "cannot write '%s'", out->path);
+}
+
 fc_status fc_out_write(fc_out *out, const void *data, size_t n_bytes, fc_err *err)
 {
     if (is_fault_due()) return fc_fail_errno(err, "cannot write '%s'", out->path);
-    if (n_bytes > OUT_BUFFER - out->n_buffered) FC_TRY(flush(out, err));
+    if (n_bytes > OUT_BUFFER - out->n_buffered) FC_TRY(fc_out_flush(out, err));
     if (n_bytes >= OUT_BUFFER) return write_all(out, data, n_bytes, err);
     if (n_bytes > 0) memcpy(out->buffer + out->n_buffered, data, n_bytes);
     out->n_buffered += n_bytes;
@@ -170,14 +202,14 @@ static fc_status sync_folder(const char *path, fc_err *err)
 fc_status fc_out_commit(fc_out *out, fc_err *err)
 {
     if (is_fault_due()) return fc_fail_errno(err, "cannot write '%s'", out->path);
-    FC_TRY(flush(out, err));
+    FC_TRY(fc_out_flush(out, err));
     if (!is_sync_skipped && fsync(out->fd) != 0)
         return fc_fail_errno(err, "cannot sync '%s'", out->path);
     const int fd = out->fd;
     out->fd = -1;
     if (close(fd) != 0 || rename(out->temporary, out->path) != 0) {
         const fc_status status = fc_fail_errno(err, "cannot finish '%s'", out->path);
-        unlink(out->temporary);
+        if (!out->is_kept) unlink(out->temporary);
         return status;
     }
     return is_sync_skipped ? FC_OK : sync_folder(out->path, err);
@@ -187,8 +219,10 @@ void fc_out_close(fc_out *out)
 {
     if (out == NULL) return;
     if (out->fd >= 0) {
+        /* What cannot be kept is fetched again: nobody to tell. */
+        if (out->is_kept && fc_out_flush(out, NULL) != FC_OK) out->n_buffered = 0;
         close(out->fd);
-        unlink(out->temporary);
+        if (!out->is_kept) unlink(out->temporary);
     }
     fc_free(out->buffer);
     fc_free(out);

@@ -27,6 +27,14 @@ fc_status fc_out_commit(fc_out *out,
                         fc_err *err); /* sync and rename; out may then be closed */
 void fc_out_close(fc_out *out);       /* without commit: removes the temporary */
 
+/* The same, but what is written goes to the end of the file `partial`, beside `path` or on its disk. It
+ * stays when out is closed without commit, and the next resume goes on from there: *n_there bytes. */
+fc_status fc_out_resume(fc_out **out, const char *path, const char *partial,
+                        int64_t *n_there, fc_err *err);
+fc_status fc_out_restart(fc_out *out, fc_err *err); /* from nothing again */
+fc_status fc_out_flush(fc_out *out,
+                       fc_err *err); /* all bytes are in the partial file, to be read */
+
 /* open, write, commit in one. */
 fc_status fc_file_write(const char *path, const void *data, size_t n_bytes, fc_err *err);
 

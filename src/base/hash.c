@@ -1,4 +1,4 @@
-/* hash.c - XXH3-128 (libxxhash) and SHA-256 (libcrypto) as lower-case hex.
+/* hash.c - XXH3-128 (libxxhash), SHA-256 and SHA-1 (libcrypto) as lower-case hex.
  *
  * The 128 bits are written in the canonical order, most significant byte first, so that
  * `xxhsum -H2` prints the same digits.
@@ -7,6 +7,8 @@
 #include "base/hash.h"
 
 #include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <xxhash.h>
 
 #include "base/alloc.h"
@@ -80,16 +82,20 @@ void fc_hash_free(fc_hash *hash)
     fc_free(hash);
 }
 
-fc_status fc_sha256_new(fc_sha256 **sha, fc_err *err)
+static fc_status new_digest(fc_sha256 **sha, const EVP_MD *kind, fc_err *err)
 {
-    FC_TRY(fc_alloc(sha, 1, sizeof **sha, "a SHA-256 sum", err));
+    FC_TRY(fc_alloc(sha, 1, sizeof **sha, "a SHA sum", err));
     (*sha)->context = EVP_MD_CTX_new();
-    if ((*sha)->context != NULL &&
-        EVP_DigestInit_ex((*sha)->context, EVP_sha256(), NULL) == 1)
+    if ((*sha)->context != NULL && EVP_DigestInit_ex((*sha)->context, kind, NULL) == 1)
         return FC_OK;
     fc_sha256_free(*sha);
     *sha = NULL;
-    return fc_fail(err, FC_NOMEM, "the SHA-256 of libcrypto is not available");
+    return fc_fail(err, FC_NOMEM, "the checksums of libcrypto are not available");
+}
+
+fc_status fc_sha256_new(fc_sha256 **sha, fc_err *err)
+{
+    return new_digest(sha, EVP_sha256(), err);
 }
 
 void fc_sha256_update(fc_sha256 *sha, const void *data, size_t n_bytes)
@@ -97,11 +103,17 @@ void fc_sha256_update(fc_sha256 *sha, const void *data, size_t n_bytes)
     if (n_bytes > 0) FC_CHECK(EVP_DigestUpdate(sha->context, data, n_bytes) == 1);
 }
 
-void fc_sha256_hex(fc_sha256 *sha, char hex[FC_SHA256_HEX])
+static void end_digest(fc_sha256 *sha, char *hex)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    FC_CHECK(EVP_DigestFinal_ex(sha->context, digest, NULL) == 1);
-    put_hex(digest, FC_SHA256_HEX / 2, hex);
+    unsigned n = 0;
+    FC_CHECK(EVP_DigestFinal_ex(sha->context, digest, &n) == 1);
+    put_hex(digest, n, hex);
+}
+
+void fc_sha256_hex(fc_sha256 *sha, char hex[FC_SHA256_HEX])
+{
+    end_digest(sha, hex);
 }
 
 void fc_sha256_free(fc_sha256 *sha)
@@ -109,4 +121,34 @@ void fc_sha256_free(fc_sha256 *sha)
     if (sha == NULL) return;
     EVP_MD_CTX_free(sha->context);
     fc_free(sha);
+}
+
+/* Of the file, behind a head that says its size when `is_git`. */
+static fc_status digest_file(const char *path, const EVP_MD *kind, bool is_git, char *hex,
+                             fc_err *err)
+{
+    fc_map map = {0};
+    fc_sha256 *sha = NULL;
+    char head[32];
+    fc_status status;
+    FC_TRY_GOTO(fc_map_open(&map, path, err));
+    FC_TRY_GOTO(new_digest(&sha, kind, err));
+    const int n_head = snprintf(head, sizeof head, "blob %zu", map.n_bytes);
+    if (is_git) fc_sha256_update(sha, head, (size_t)n_head + 1);
+    fc_sha256_update(sha, map.data, map.n_bytes);
+    end_digest(sha, hex);
+done:
+    fc_sha256_free(sha);
+    fc_map_close(&map);
+    return status;
+}
+
+fc_status fc_sha256_file(const char *path, char hex[FC_SHA256_HEX], fc_err *err)
+{
+    return digest_file(path, EVP_sha256(), false, hex, err);
+}
+
+fc_status fc_git_hash_file(const char *path, char hex[FC_SHA1_HEX], fc_err *err)
+{
+    return digest_file(path, EVP_sha1(), true, hex, err);
 }

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 
-enum { FC_HASH_HEX = 33, FC_SHA256_HEX = 65 };
+enum { FC_HASH_HEX = 33, FC_SHA256_HEX = 65, FC_SHA1_HEX = 41 };
 
 /* XXH3-128 as 32 lower-case hex digits and a zero byte. */
 void fc_hash_bytes(const void *data, size_t n_bytes, char hex[FC_HASH_HEX]);
@@ -23,5 +23,9 @@ fc_status fc_sha256_new(fc_sha256 **sha, fc_err *err);
 void fc_sha256_update(fc_sha256 *sha, const void *data, size_t n_bytes);
 void fc_sha256_hex(fc_sha256 *sha, char hex[FC_SHA256_HEX]); /* ends the sum */
 void fc_sha256_free(fc_sha256 *sha);
+fc_status fc_sha256_file(const char *path, char hex[FC_SHA256_HEX], fc_err *err);
+
+/* SHA-1 as git names a file's content: over "blob N", a zero byte and the N bytes. */
+fc_status fc_git_hash_file(const char *path, char hex[FC_SHA1_HEX], fc_err *err);
 
 #endif

@@ -256,10 +256,11 @@ fc_status fc_hub_snapshot(char *path, fc_hub_kind kind, const fc_hub_name *name,
     if (commit[0] && fc_path_is_dir(path)) return FC_OK;
     return fc_fail(err, FC_IO,
                    "'%s' is not a path here, and there is no %s of that name%s%s in the "
-                   "Hugging Face cache (%s); 'facet fetch %s%s%s%s' downloads it",
+                   "Hugging Face cache (%s); 'facet fetch %s%s%s%s%s%s' downloads it",
                    name->repo, fc_hub_kind_word(kind), is_main ? "" : " at revision ",
                    is_main ? "" : name->revision, repo_dir, name->repo,
-                   kind == FC_HUB_DATASET ? " --type dataset" : "",
+                   name->subset[0] ? ":" : "", name->subset,
+                   kind == FC_HUB_DATASET && !name->subset[0] ? " --type dataset" : "",
                    is_main ? "" : " --revision ", is_main ? "" : name->revision);
 }
 

@@ -20,7 +20,7 @@ run 0 "$FACET" --help
 prints "facet demo"
 run 0 "$FACET" --version
 prints "facet "
-for command in demo run collect train study report tokenize activations inspect bench; do
+for command in demo run collect train study report tokenize activations inspect bench fetch; do
     run 0 "$FACET" "$command" --help
     prints "usage: facet $command"
 done
@@ -48,6 +48,14 @@ wrong 1 "--allow-fewer" "$FACET" collect --model "$model" --text "$work/few.txt"
 wrong 1 "$work/none" "$FACET" train --acts "$work/none" --out "$work/r"
 wrong 1 "$work/none" "$FACET" inspect "$work/none"
 wrong 1 "features.db" "$FACET" report "$work"
+
+export HF_HUB_CACHE="$work/hub" HF_HUB_OFFLINE=1
+wrong 1 "'facet fetch no/model' downloads it" "$FACET" collect --model no/model --text "$corpus" --hook model.norm --out "$work/a"
+wrong 1 "'facet fetch no/texts:v1/train' downloads it" "$FACET" collect --model "$model" --text no/texts:v1/train --hook model.norm --out "$work/a"
+wrong 1 "$work/hub/models--no--model" "$FACET" tokenize --model no/model
+wrong 2 "HF_HUB_OFFLINE" "$FACET" fetch no/model
+wrong 2 "is not a name of the hub" "$FACET" fetch ../model
+wrong 2 "--revision" "$FACET" fetch no/model --revision ../main
 
 cat >"$work/typo.yaml" <<'EOT'
 out: runs/x

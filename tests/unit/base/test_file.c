@@ -158,6 +158,42 @@ static void a_path_that_cannot_be_written_is_named(void **state)
     fc_assert_fails(fc_out_open(&out, longest, &err), &err, FC_IO, limit);
 }
 
+static void what_was_begun_is_taken_up_again(void **state)
+{
+    (void)state;
+    char path[FC_PATH_MAX], partial[FC_PATH_MAX];
+    fc_out *out = NULL;
+    fc_err err;
+    int64_t n_there = -1;
+    size_t n;
+    fc_test_path(path, dir, "out");
+    fc_test_path(partial, dir, "out.incomplete");
+    fc_assert_ok(fc_out_resume(&out, path, partial, &n_there, &err), &err);
+    assert_int_equal(n_there, 0);
+    fc_assert_ok(fc_out_write(out, "lost", 4, &err), &err);
+    fc_assert_ok(fc_out_restart(out, &err), &err);
+    fc_assert_ok(fc_out_write(out, "abc", 3, &err), &err);
+    fc_out_close(out); /* keeps what there is */
+    assert_false(fc_path_exists(path));
+    assert_int_equal(fc_file_size(partial), 3);
+
+    fc_assert_ok(fc_out_resume(&out, path, partial, &n_there, &err), &err);
+    assert_int_equal(n_there, 3);
+    fc_assert_ok(fc_out_write(out, "de", 2, &err), &err);
+    fc_assert_ok(fc_out_flush(out, &err), &err);
+    assert_int_equal(fc_file_size(partial), 5);
+    fc_assert_ok(fc_out_commit(out, &err), &err);
+    fc_out_close(out);
+    assert_false(fc_path_exists(partial));
+    char *got = fc_test_read(path, &n);
+    assert_string_equal(got, "abcde");
+    free(got);
+    fc_test_path(partial, dir, "no-folder/x");
+    fc_assert_fails(fc_out_resume(&out, path, partial, &n_there, &err), &err, FC_IO,
+                    path);
+    assert_null(out);
+}
+
 /* The target is a folder, so the rename at the very end fails. */
 static void a_failed_rename_removes_the_temporary(void **state)
 {
@@ -241,6 +277,7 @@ int main(void)
         IN_DIR(without_commit_nothing_happened),
         IN_DIR(pieces_of_any_size_arrive_in_order),
         IN_DIR(a_path_that_cannot_be_written_is_named),
+        IN_DIR(what_was_begun_is_taken_up_again),
         IN_DIR(a_failed_rename_removes_the_temporary),
         IN_DIR(a_full_disk_is_an_error),
         IN_DIR(after_any_fault_the_old_file_is_whole),

@@ -84,6 +84,32 @@ static void a_file_has_the_sum_of_its_bytes(void **state)
     fc_test_dir_remove(dir);
 }
 
+static void files_have_the_sums_that_git_and_sha256sum_print(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *git, *sha256;
+    } cases[] = {
+        {"", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"hello\n", "ce013625030ba8dba906f756967f9e9ca394464a",
+         "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"},
+    };
+    char dir[FC_PATH_MAX], path[FC_PATH_MAX], hex[FC_SHA256_HEX];
+    fc_err err = {0};
+    fc_test_dir_make(dir);
+    fc_test_path(path, dir, "file");
+    for (size_t i = 0; i < FC_LEN(cases); i++) {
+        fc_test_write(path, cases[i].text, strlen(cases[i].text));
+        fc_assert_ok(fc_git_hash_file(path, hex, &err), &err);
+        assert_string_equal(hex, cases[i].git);
+        fc_assert_ok(fc_sha256_file(path, hex, &err), &err);
+        assert_string_equal(hex, cases[i].sha256);
+    }
+    fc_test_dir_remove(dir);
+    fc_assert_fails(fc_sha256_file(path, hex, &err), &err, FC_IO, path);
+}
+
 static fc_status hash_both(void *ctx, fc_err *err)
 {
     fc_hash *hash = NULL;
@@ -111,6 +137,7 @@ int main(void)
         cmocka_unit_test(sha256_gives_the_published_digits),
         cmocka_unit_test(pieces_sum_to_the_same_as_the_whole),
         cmocka_unit_test(a_file_has_the_sum_of_its_bytes),
+        cmocka_unit_test(files_have_the_sums_that_git_and_sha256sum_print),
         cmocka_unit_test(a_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
