@@ -226,7 +226,7 @@ static fc_status help_row(const fc_field *field, const void *config, fc_strbuf *
                           fc_err *err)
 {
     fc_strbuf now = {0};
-    char left[64];
+    char left[256];
     const char *value = field->kind == FC_FIELD_BOOL ? ""
                         : field->choices             ? field->choices
                                                      : field->value;
