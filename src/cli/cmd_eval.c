@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/file.h"
 #include "cli/stage_entry.h"
 #include "cli/stages.h"
 #include "formats/json.h"
 
 typedef struct own_options {
-    char acts[FC_FIELD_TEXT_MAX], hook[FC_FIELD_TEXT_MAX];
+    char acts[FC_FIELD_TEXT_MAX], hook[FC_FIELD_TEXT_MAX], against[FC_FIELD_TEXT_MAX];
 } own_options;
 
 static const fc_field own_fields[] = {
@@ -18,6 +19,8 @@ static const fc_field own_fields[] = {
      "store that says which model and text; without it the one the SAE was trained on"},
     {"hook", FC_FIELD_TEXT, offsetof(own_options, hook), 0, 0, NULL, "NAME",
      "where the SAE belongs, if it does not say so itself"},
+    {"against", FC_FIELD_TEXT, offsetof(own_options, against), 0, 0, NULL, "RUN",
+     "another run or SAE, such as one of another seed: which features do both have?"},
 };
 
 /* Options of collecting that say which model reads which text how, and where meta.json has them. */
@@ -73,38 +76,57 @@ done:
     return status;
 }
 
-static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
-{
-    own_options own = {0};
+/* Too much for a stack frame. */
+typedef struct eval_options {
+    own_options own;
     fc_eval_config config;
     fc_collect_config how;
     fc_field text_fields[N_TEXT_OPTIONS];
-    fc_stage_result result = {0};
+    fc_stage_result result;
     char run_dir[FC_PATH_MAX];
+} eval_options;
+
+static fc_status run_with(eval_options *o, fc_cli *cli, int argc, char *const *argv,
+                          fc_err *err)
+{
     bool is_done = false;
     int64_t n;
     const fc_field *fields = fc_eval_fields(&n);
 
-    fc_eval_defaults(&config);
-    fc_collect_defaults(&how);
-    pick_fields(text_fields);
+    fc_eval_defaults(&o->config);
+    fc_collect_defaults(&o->how);
+    pick_fields(o->text_fields);
     cli->args.min_files = cli->args.max_files = 1;
     fc_arg_list *texts = fc_args_list(&cli->args, "text", "FILE...",
                                       "text to evaluate on; without it the store's own");
-    fc_args_group(&cli->args, "eval", fields, n, &config);
-    fc_args_group(&cli->args, "input", own_fields, FC_LEN(own_fields), &own);
-    fc_args_group(&cli->args, "text", text_fields, N_TEXT_OPTIONS, &how);
+    fc_args_group(&cli->args, "eval", fields, n, &o->config);
+    fc_args_group(&cli->args, "input", own_fields, FC_LEN(own_fields), &o->own);
+    fc_args_group(&cli->args, "text", o->text_fields, N_TEXT_OPTIONS, &o->how);
     FC_TRY(fc_cli_begin(cli, &fc_cmd_eval, argc, argv, &is_done, err));
     if (is_done) return FC_OK;
 
     /* The line outranks the store, so it is read again after it. */
-    FC_TRY(fc_path_join(run_dir, NULL, cli->args.file[0], err));
+    FC_TRY(fc_path_join(o->run_dir, NULL, cli->args.file[0], err));
     fc_args_clear(&cli->args);
-    FC_TRY(take_store(&cli->args, run_dir, own.acts, err));
+    FC_TRY(take_store(&cli->args, o->run_dir, o->own.acts, err));
     FC_TRY(fc_args_parse(&cli->args, argc, argv, err));
-    const fc_eval_from from = {run_dir, own.acts, own.hook, &how, texts};
-    FC_TRY(fc_stage_eval(cli, &config, &from, false, &result, err));
-    return fc_cli_result(cli, result.object, result.text, err);
+    const fc_eval_from from = {.run = o->run_dir,
+                               .acts = o->own.acts,
+                               .hook = o->own.hook,
+                               .against = o->own.against,
+                               .how = &o->how,
+                               .texts = texts};
+    FC_TRY(fc_stage_eval(cli, &o->config, &from, false, &o->result, err));
+    return fc_cli_result(cli, o->result.object, o->result.text, err);
+}
+
+static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
+{
+    eval_options *o = NULL;
+    FC_TRY(fc_alloc(&o, 1, sizeof *o, "options", err));
+    const fc_status status = run_with(o, cli, argc, argv, err);
+    fc_free(o);
+    return status;
 }
 
 const fc_command fc_cmd_eval = {
@@ -117,8 +139,11 @@ const fc_command fc_cmd_eval = {
         "of the activations, with\n"
         "zeros and with their mean, and writes RUN/eval.json: what each costs in "
         "cross-entropy and KL, the tokens\n"
-        "that lose most, and SAEBench's core measures. RUN may also be the folder of "
-        "an SAE alone; then give\n"
+        "that lose most, and SAEBench's core measures. Then what needs no text: how "
+        "encoder and decoder rows lie,\n"
+        "feature absorption, meta-structure, density and concepts as studied, and with "
+        "--against how many features\n"
+        "another SAE has too. RUN may also be the folder of an SAE alone; then give "
         "--model and --text.\n",
     .run = run,
 };

@@ -89,13 +89,13 @@ static fc_status run_stages(const fc_pipeline *p, const fc_cli *cli, const char 
     FC_TRY(show(cli, &result, err));
     FC_TRY(fc_stage_train(cli, &p->train, acts, p->out, true, &result, err));
     FC_TRY(show(cli, &result, err));
-    if (can_read_again(p->texts)) {
-        const fc_eval_from from = {p->out, acts, "", &p->collect, p->texts};
+    FC_TRY(fc_stage_study(cli, &p->study, acts, p->out, true, &result, err));
+    FC_TRY(show(cli, &result, err));
+    if (can_read_again(p->texts)) { /* after study, whose numbers go into eval.json */
+        const fc_eval_from from = {p->out, acts, "", "", &p->collect, p->texts};
         FC_TRY(fc_stage_eval(cli, &p->eval, &from, true, &result, err));
         FC_TRY(show(cli, &result, err));
     }
-    FC_TRY(fc_stage_study(cli, &p->study, acts, p->out, true, &result, err));
-    FC_TRY(show(cli, &result, err));
     FC_TRY(fc_stage_report(cli, &p->report, p->out, &result, err));
     return show(cli, &result, err);
 }

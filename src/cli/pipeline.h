@@ -6,7 +6,7 @@
 
 #include "cli/stages.h"
 
-enum { FC_EVAL_FIELDS = 8 }; /* at most */
+enum { FC_EVAL_FIELDS = 16 }; /* at most */
 
 typedef struct fc_pipeline {
     char out[FC_FIELD_TEXT_MAX];

@@ -76,6 +76,36 @@ bool fc_entry_is_current(const char *dir, const char *command, const json_t *inp
     return is_current;
 }
 
+static bool has_content(const json_t *inputs, const json_t *input)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(inputs, i,
+                       one) if (json_equal(json_object_get(one, "xxh3"),
+                                           json_object_get(input, "xxh3"))) return true;
+    return false;
+}
+
+bool fc_entry_has_read(const char *dir, const char *command, const json_t *input)
+{
+    char path[FC_PATH_MAX];
+    json_t *manifest = NULL;
+    bool has_read = false;
+    if (fc_path_join(path, dir, "manifest.json", NULL) != FC_OK ||
+        !fc_path_exists(path) || fc_json_load(&manifest, path, NULL) != FC_OK)
+        return false;
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(manifest, "commands"), i, entry)
+    {
+        const char *name = json_string_value(json_object_get(entry, "command"));
+        if (name && strcmp(name, command) == 0)
+            has_read = has_content(json_object_get(entry, "inputs"), input);
+    }
+    json_decref(manifest);
+    return has_read;
+}
+
 /* The store a run was trained on: "acts" of its recipe.json. */
 fc_status fc_run_store(char *path, const char *acts_dir, const char *run_dir, fc_err *err)
 {

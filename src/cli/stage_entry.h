@@ -27,6 +27,9 @@ fc_status fc_entry_end(json_t *entry, const char *dir, json_t *inputs, json_t *c
 bool fc_entry_is_current(const char *dir, const char *command, const json_t *inputs,
                          const json_t *config);
 
+/* Whether the command last ran in dir on a file of the content of this input, wherever it lay. */
+bool fc_entry_has_read(const char *dir, const char *command, const json_t *input);
+
 /* The store a run was trained on, or acts_dir when that is given. */
 fc_status fc_run_store(char *path, const char *acts_dir, const char *run_dir,
                        fc_err *err);

@@ -22,13 +22,19 @@ typedef struct opened {
     fc_sae *sae;
     fc_model *model;
     fc_tokenizer *tokenizer;
-    fc_store *store; /* NULL: none is known, or it cannot be read */
-    json_t *cfg;     /* the SAE's cfg.json; NULL: it has none */
+    fc_store *store;                       /* NULL: none is known, or it cannot be read */
+    json_t *cfg;                           /* the SAE's cfg.json; NULL: it has none */
+    fc_features_db *study, *against_study; /* NULL: none, or of other weights */
+    fc_sae *against;
+    fc_eval_more more; /* all three */
 } opened;
 
 static void close_all(opened *o)
 {
     json_decref(o->cfg);
+    fc_features_close(o->study);
+    fc_features_close(o->against_study);
+    fc_sae_free(o->against);
     fc_store_close(o->store);
     fc_tokenizer_free(o->tokenizer);
     fc_model_close(o->model);
@@ -50,6 +56,43 @@ static void try_store(opened *o, const fc_eval_from *from)
     if (fc_store_open(&o->store, acts, false, false, NULL) != FC_OK) o->store = NULL;
 }
 
+/* What study found of the run's SAE, if it is still that one. */
+static fc_status open_study(fc_features_db **db, const char *run_dir, const char *sae_dir,
+                            fc_err *err)
+{
+    char path[FC_PATH_MAX], weights[FC_PATH_MAX];
+    json_t *inputs = json_array();
+    fc_status status;
+    FC_TRY_GOTO(fc_path_join(path, run_dir, "features.db", err));
+    FC_TRY_GOTO(fc_path_join(weights, sae_dir, "sae_weights.safetensors", err));
+    if (!fc_path_exists(path) || !fc_path_exists(weights)) goto done;
+    FC_TRY_GOTO(fc_entry_input(inputs, weights, err));
+    if (fc_entry_has_read(run_dir, "study", json_array_get(inputs, 0)))
+        FC_TRY_GOTO(fc_features_open(db, path, err));
+    else
+        fc_log(FC_LOG_WARN,
+               "%s is of other weights than the SAE has, so its numbers are left out; "
+               "'facet study' makes it anew",
+               path);
+done:
+    json_decref(inputs);
+    return status;
+}
+
+static fc_status open_more(opened *o, const fc_eval_from *from, const char *sae_dir,
+                           fc_err *err)
+{
+    char against_dir[FC_PATH_MAX];
+    FC_TRY(open_study(&o->study, from->run, sae_dir, err));
+    if (from->against[0] != '\0') {
+        FC_TRY(fc_run_sae(against_dir, from->against, err));
+        FC_TRY(fc_sae_load(&o->against, against_dir, err));
+        FC_TRY(open_study(&o->against_study, from->against, against_dir, err));
+    }
+    o->more = (fc_eval_more){o->study, o->against, o->against_study, from->against};
+    return FC_OK;
+}
+
 static fc_status open_all(opened *o, const fc_cli *cli, const fc_eval_from *from,
                           const char *sae_dir, fc_err *err)
 {
@@ -68,6 +111,7 @@ static fc_status open_all(opened *o, const fc_cli *cli, const fc_eval_from *from
     FC_TRY(fc_path_join(path, sae_dir, "cfg.json", err));
     if (fc_path_exists(path)) FC_TRY(fc_json_load(&o->cfg, path, err));
     try_store(o, from);
+    FC_TRY(open_more(o, from, sae_dir, err));
     return fc_cli_backend(cli, &o->be, err);
 }
 
@@ -102,6 +146,7 @@ static fc_eval_source source_of(const opened *o, const fc_eval_from *from)
         .mean = known_mean(o),
         .name = fc_path_base(from->run),
         .sae_cfg = o->cfg,
+        .more = &o->more,
     };
 }
 
@@ -199,6 +244,33 @@ static void show_core(table *t, const fc_eval_result *r)
             "cosine with it, mean over features");
 }
 
+static void show_offline(table *t, const fc_offline *o)
+{
+    const fc_absorption *a = &o->absorption;
+    const fc_stability *s = &o->stability;
+    if (o->has_geometry)
+        add_row(t, "effective rank", plain(o->geometry.decoder_effective_rank).text,
+                "of %" PRId64 " decoder rows; encoder and decoder row of a feature have "
+                "a cosine of %.3f",
+                o->geometry.n_features, o->geometry.encoder_decoder_cosine.median);
+    if (o->has_meta)
+        add_row(t, "meta-structure", percent(o->meta.explained).text,
+                "of the decoder explained by 4 of %" PRId64 " meta-features a row",
+                o->meta.n_features);
+    if (o->has_absorption)
+        add_row(t, "feature absorption", percent(a->full).text,
+                "of first letters in full, %.2f %% by share; the probes' own F1 is %.2f",
+                100.0 * a->fraction, a->probe_f1);
+    if (o->has_density && o->concepts.n > 0)
+        add_row(t, "concept F1", plain(o->concepts.f1).text,
+                "of the best feature, mean over %" PRId64 " concepts", o->concepts.n);
+    if (o->has_stability)
+        add_row(t, "also in the other SAE",
+                percent((double)s->n_same / fmax(1.0, (double)s->n_matched)).text,
+                "of features, at a cosine of 0.7 or more; mean %.3f of the %s",
+                s->matched.mean, s->is_exact ? "best matching" : "matching found");
+}
+
 static void show(fc_stage_result *result, const fc_eval_result *r, const char *path)
 {
     table t = {.text = result->text, .size = sizeof result->text};
@@ -211,6 +283,7 @@ static void show(fc_stage_result *result, const fc_eval_result *r, const char *p
     t.n = n > 0 ? (size_t)fc_min(n, (int64_t)t.size - 1) : 0;
     show_losses(&t, r);
     show_core(&t, r);
+    show_offline(&t, &r->offline);
 }
 
 /* json_real refuses what is not finite; SAEBench writes -1. */
@@ -236,17 +309,26 @@ static json_t *object_of(const fc_eval_result *r, const char *path)
 
 /* ---- the stage ---- */
 
-static fc_status eval_inputs(json_t *inputs, const char *sae_dir,
-                             const fc_arg_list *texts, fc_err *err)
+/* Files of a run, those that are there. */
+static fc_status run_inputs(json_t *inputs, const char *run_dir, fc_err *err)
 {
     static const char *const names[] = {"cfg.json", "sae_weights.safetensors"};
-    char path[FC_PATH_MAX];
+    char path[FC_PATH_MAX], sae_dir[FC_PATH_MAX];
+    FC_TRY(fc_run_sae(sae_dir, run_dir, err));
     for (size_t i = 0; i < FC_LEN(names); i++) {
         FC_TRY(fc_path_join(path, sae_dir, names[i], err));
         if (fc_path_exists(path)) FC_TRY(fc_entry_input(inputs, path, err));
     }
-    for (int64_t i = 0; i < texts->n; i++)
-        FC_TRY(fc_entry_input(inputs, texts->item[i], err));
+    FC_TRY(fc_path_join(path, run_dir, "features.db", err));
+    return fc_path_exists(path) ? fc_entry_input(inputs, path, err) : FC_OK;
+}
+
+static fc_status eval_inputs(json_t *inputs, const fc_eval_from *from, fc_err *err)
+{
+    FC_TRY(run_inputs(inputs, from->run, err));
+    if (from->against[0] != '\0') FC_TRY(run_inputs(inputs, from->against, err));
+    for (int64_t i = 0; i < from->texts->n; i++)
+        FC_TRY(fc_entry_input(inputs, from->texts->item[i], err));
     return FC_OK;
 }
 
@@ -272,7 +354,7 @@ fc_status fc_stage_eval(const fc_cli *cli, const fc_eval_config *config,
     FC_TRY_GOTO(need_inputs(from, err));
     FC_TRY_GOTO(fc_run_sae(sae_dir, from->run, err));
     FC_TRY_GOTO(fc_path_join(path, from->run, "eval.json", err));
-    FC_TRY_GOTO(eval_inputs(inputs, sae_dir, from->texts, err));
+    FC_TRY_GOTO(eval_inputs(inputs, from, err));
     FC_TRY_GOTO(fc_manifest_config(&settings, fields, n_fields, config, err));
     if (is_lazy && fc_path_exists(path) &&
         fc_entry_is_current(from->run, "eval", inputs, settings))
@@ -293,6 +375,7 @@ done:
     json_decref(inputs);
     json_decref(settings);
     json_decref(eval);
+    fc_eval_result_deinit(&r);
     close_all(&o);
     return status;
 }

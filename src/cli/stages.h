@@ -37,6 +37,7 @@ typedef struct fc_eval_from {
     const char *run;              /* folder of a run, or of an SAE alone */
     const char *acts;             /* or "": the store that the run was trained on */
     const char *hook;             /* or "": the SAE's own */
+    const char *against;          /* another run to find the same features in, or "" */
     const fc_collect_config *how; /* of it: the model, and how text is cut */
     const fc_arg_list *texts;
 } fc_eval_from;

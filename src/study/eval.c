@@ -25,6 +25,14 @@ static const fc_field fields[] = {
      "tokens listed that lose most by the SAE"},
     {"precision", FC_FIELD_CHOICE, ROW(precision), 0, 0, FC_PRECISION_CHOICES, "P",
      "operands of the matrix products of model and SAE"},
+    {"geometry", FC_FIELD_BOOL, ROW(offline.has_geometry), 0, 0, NULL, NULL,
+     "how encoder and decoder rows lie: angles, nearest rows, effective rank"},
+    {"absorption", FC_FIELD_BOOL, ROW(offline.has_absorption), 0, 0, NULL, NULL,
+     "whether features for first letters fall silent where others took over"},
+    {"absorption-words", FC_FIELD_I64, ROW(offline.absorption_words), 0, 9.0e15, NULL,
+     "N", "words of the vocabulary to ask the model about, 72 tokens each; 0 takes all"},
+    {"meta-sae", FC_FIELD_BOOL, ROW(offline.has_meta), 0, 0, NULL, NULL,
+     "train a small SAE on the decoder: are features mixtures of fewer?"},
 };
 
 void fc_eval_defaults(fc_eval_config *config)
@@ -34,6 +42,7 @@ void fc_eval_defaults(fc_eval_config *config)
                                .special = FC_SPECIAL_KEEP,
                                .worst = 20,
                                .precision = FC_AUTO_PRECISION};
+    fc_offline_defaults(&config->offline);
 }
 
 const fc_field *fc_eval_fields(int64_t *n)
@@ -73,6 +82,28 @@ double fc_eval_kl_score(const fc_eval_result *result, fc_eval_run ablated)
     return (kl[ablated] - kl[FC_RUN_SAE]) / kl[ablated];
 }
 
+/* What needs no text, beside the rest of what is Facet's own in eval.json. */
+static fc_status add_offline(const fc_eval_config *config, const fc_sae *sae,
+                             const fc_eval_source *source, fc_backend *be, json_t *eval,
+                             fc_eval_result *result, fc_err *err)
+{
+    const fc_offline_source from = {.sae = sae,
+                                    .model = source->model,
+                                    .tokenizer = source->text.tokenizer,
+                                    .study = source->more->study,
+                                    .against = source->more->against,
+                                    .against_study = source->more->against_study,
+                                    .against_name = source->more->against_name,
+                                    .precision = config->precision};
+    json_t *own = json_object_get(json_object_get(eval, "eval_result_unstructured"),
+                                  "facet"),
+           *offline = NULL;
+    FC_TRY(fc_offline_measure(&config->offline, &from, be, &result->offline, err));
+    FC_TRY(fc_offline_json(&result->offline, &from, &offline, err));
+    const int failed = json_object_set_new(own, "offline", offline);
+    return failed == 0 ? FC_OK : fc_fail(err, FC_NOMEM, "eval.json: there is no memory");
+}
+
 fc_status fc_eval(const fc_eval_config *config, const fc_sae *sae,
                   const fc_eval_source *source, fc_backend *be, json_t **eval,
                   fc_eval_result *result, fc_err *err)
@@ -81,6 +112,7 @@ fc_status fc_eval(const fc_eval_config *config, const fc_sae *sae,
     fc_eval_result found = {0};
     fc_evaluation e = {
         .config = config, .sae = sae, .source = source, .be = be, .result = &found};
+    json_t *made = NULL;
     fc_status status;
     FC_TRY(check(config, source, err));
     FC_TRY(fc_evaluation_run(&e, err));
@@ -90,9 +122,23 @@ fc_status fc_eval(const fc_eval_config *config, const fc_sae *sae,
     fc_core_metrics_numbers(e.core, found.number);
     FC_TRY_GOTO(fc_token_losses_sum(&e.losses, &found, err));
     found.seconds = fc_clock_s() - begin_s;
-    FC_TRY_GOTO(fc_eval_json(&e, eval, err));
-    *result = found;
-done:
+    FC_TRY_GOTO(fc_eval_json(&e, &made, err));
     fc_evaluation_deinit(&e);
+    e = (fc_evaluation){0};
+    if (source->more != NULL)
+        FC_TRY_GOTO(add_offline(config, sae, source, be, made, &found, err));
+    *eval = json_incref(made);
+    *result = found;
+    found.offline = (fc_offline){0};
+done:
+    json_decref(made);
+    fc_evaluation_deinit(&e);
+    fc_eval_result_deinit(&found);
     return status;
+}
+
+void fc_eval_result_deinit(fc_eval_result *result)
+{
+    fc_offline_deinit(&result->offline);
+    *result = (fc_eval_result){0};
 }

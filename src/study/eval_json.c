@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "study/eval_internal.h"
+#include "study/quantiles_json.h"
 
 static const char *const run_names[FC_EVAL_RUNS] = {"original", "sae", "zero_ablation",
                                                     "mean_ablation"};
@@ -140,12 +141,13 @@ static json_t *scores(const fc_eval_result *r, fc_eval_run ablated)
                      "kl_divergence", number(fc_eval_kl_score(r, ablated)));
 }
 
-static json_t *quantiles(const fc_quantiles *q)
+static json_t *histogram(const fc_eval_result *r)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n", count(q->n),
-                     "mean", number(q->mean), "min", number(q->min), "p05",
-                     number(q->p05), "p25", number(q->p25), "median", number(q->median),
-                     "p75", number(q->p75), "p95", number(q->p95), "max", number(q->max));
+    json_t *counts = json_array();
+    for (int i = 0; i < FC_DELTA_BINS; i++)
+        json_array_append_new(counts, count(r->delta_bin[i]));
+    return json_pack("{s:o, s:o, s:o}", "from", number(-(double)FC_DELTA_END), "to",
+                     number((double)FC_DELTA_END), "counts", counts);
 }
 
 /* --- the file ------------------------------------------------------------------------------------- */
@@ -197,7 +199,7 @@ static json_t *own(const fc_evaluation *e, json_t *worst)
         json_object_set_new(printed, fc_core_printed[i].tool,
                             table(&fc_core_printed[i], r->number));
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
         "s:{s:o, s:o, s:o}, s:o}",
         "version", FACET_VERSION, "hook", e->sae->hook, "target_hook",
         e->sae->target_hook[0] != '\0' ? e->sae->target_hook : e->sae->hook,
@@ -205,7 +207,8 @@ static json_t *own(const fc_evaluation *e, json_t *worst)
         e->config->has_error_term, "sequences", count(r->n_sequences), "predictions",
         count(r->n_predictions), "losses", losses(r), "recovered_from_zero_ablation",
         scores(r, FC_RUN_ZERO), "recovered_from_mean_ablation", scores(r, FC_RUN_MEAN),
-        "token_deltas", quantiles(&r->delta), "worst_tokens", worst, "right_values",
+        "token_deltas", fc_quantiles_json(&r->delta), "token_delta_histogram",
+        histogram(r), "worst_tokens", worst, "right_values",
         table(&fc_core_right, r->number), "as_printed_by", printed,
         "normalised_activations", "mse", number(r->mse), "fvu", number(r->fvu),
         "explained_variance", number(1.0 - r->fvu), "features", more_of_features(e));

@@ -55,7 +55,8 @@ static fc_status take_lengths(fc_geometry *g, lengths *l, const bool *is_live,
                            i);
         l->encoder[n] = enc;
         l->decoder[n++] = dec;
-        if (enc > 0.0 && dec > 0.0) l->product[n_cosines++] = l->product[i] / (enc * dec);
+        if (enc > 0.0 && dec > 0.0 && l->sae->d_in == l->sae->d_out)
+            l->product[n_cosines++] = l->product[i] / (enc * dec);
     }
     g->n_features = n;
     g->encoder_norm = fc_quantiles_of(l->encoder, n);
