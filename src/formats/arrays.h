@@ -56,12 +56,16 @@ bool fc_dtype_is_float(fc_dtype dtype);
 
 /* ---- writing ----
  * Declare every array, then give the data of each in the order of declaration, whole or in pieces,
- * then commit. float32, float64 and the integers; torch also BF16 and F16. */
+ * then commit. float32, float64 and the integers; torch also BF16 and F16. npy takes one array. */
 typedef enum fc_arrays_kind {
     FC_ARRAYS_SAFETENSORS,
+    FC_ARRAYS_NPY,
     FC_ARRAYS_NPZ,
     FC_ARRAYS_TORCH
 } fc_arrays_kind;
+
+/* By the ending: .npy, .npz, .pt; safetensors otherwise. */
+fc_arrays_kind fc_arrays_kind_of(const char *path);
 
 typedef struct fc_arrays_out fc_arrays_out;
 fc_status fc_arrays_create(fc_arrays_out **out, fc_arrays_kind kind, const char *path,

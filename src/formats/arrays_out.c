@@ -1,6 +1,7 @@
 /* arrays_out.c - one writer of named arrays for three formats.
  *
  *   safetensors   safetensors_out.c, which sorts by type and name
+ *   npy           one array
  *   npz           NAME.npy members, stored
  *   torch         NAME/data.pkl with the shapes, NAME/data/I with the elements (torch_pickle.c)
  *
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "formats/arrays.h"
 #include "formats/npy.h"
 #include "formats/torch_pickle_internal.h"
@@ -25,11 +27,28 @@ struct fc_arrays_out {
     char *path;
     fc_safetensors_out *st;
     fc_zip_out *zip;
+    fc_out *npy;
     fc_declared *entries;
     int64_t n, capacity;
     int64_t current; /* the entry that is being written; -1: none yet */
     int64_t n_given; /* bytes of it */
 };
+
+fc_arrays_kind fc_arrays_kind_of(const char *path)
+{
+    static const struct {
+        const char *ending;
+        fc_arrays_kind kind;
+    } kinds[] = {
+        {".npy", FC_ARRAYS_NPY}, {".npz", FC_ARRAYS_NPZ}, {".pt", FC_ARRAYS_TORCH}};
+    const size_t n = strlen(path);
+    for (size_t i = 0; i < FC_LEN(kinds); i++) {
+        const size_t n_ending = strlen(kinds[i].ending);
+        if (n > n_ending && strcmp(path + n - n_ending, kinds[i].ending) == 0)
+            return kinds[i].kind;
+    }
+    return FC_ARRAYS_SAFETENSORS;
+}
 
 fc_status fc_arrays_create(fc_arrays_out **out, fc_arrays_kind kind, const char *path,
                            fc_err *err)
@@ -42,6 +61,8 @@ fc_status fc_arrays_create(fc_arrays_out **out, fc_arrays_kind kind, const char 
     FC_TRY_GOTO(fc_strdup(&made->path, path, err));
     if (kind == FC_ARRAYS_SAFETENSORS)
         FC_TRY_GOTO(fc_safetensors_create(&made->st, path, err));
+    else if (kind == FC_ARRAYS_NPY)
+        FC_TRY_GOTO(fc_out_open(&made->npy, path, err));
     else
         FC_TRY_GOTO(fc_zip_create(&made->zip, path, err));
     *out = made;
@@ -57,6 +78,7 @@ fc_status fc_arrays_declare(fc_arrays_out *out, const char *name, fc_dtype dtype
     if (out->kind == FC_ARRAYS_SAFETENSORS)
         return fc_safetensors_declare(out->st, name, dtype, rank, shape, err);
     FC_CHECK(rank <= FC_MAX_RANK && out->current < 0);
+    FC_CHECK(out->kind != FC_ARRAYS_NPY || out->n == 0);
     FC_TRY(fc_grow(&out->entries, &out->capacity, out->n + 1, sizeof *out->entries,
                    out->path, err));
     fc_declared *e = &out->entries[out->n];
@@ -74,6 +96,16 @@ fc_status fc_arrays_declare(fc_arrays_out *out, const char *name, fc_dtype dtype
 }
 
 /* --- members -------------------------------------------------------------------------------- */
+
+static fc_status begin_npy(fc_arrays_out *out, const fc_declared *e, fc_err *err)
+{
+    fc_strbuf header = {0};
+    fc_status status = fc_npy_header(&header, e->dtype, e->rank, e->shape, err);
+    if (status == FC_OK)
+        status = fc_out_write(out->npy, header.data, (size_t)header.n, err);
+    fc_strbuf_free(&header);
+    return status;
+}
 
 static fc_status begin_npz(fc_arrays_out *out, const fc_declared *e, fc_err *err)
 {
@@ -109,6 +141,7 @@ static fc_status begin_next(fc_arrays_out *out, fc_err *err)
     out->n_given = 0;
     FC_CHECK(out->current < out->n);
     const fc_declared *e = &out->entries[out->current];
+    if (out->kind == FC_ARRAYS_NPY) return begin_npy(out, e, err);
     if (out->kind == FC_ARRAYS_NPZ) return begin_npz(out, e, err);
     (void)snprintf(member, sizeof member, "ae/data/%" PRId64, out->current);
     return fc_zip_begin(out->zip, member, e->n_bytes, err);
@@ -129,6 +162,7 @@ fc_status fc_arrays_write(fc_arrays_out *out, const char *name, const void *data
         return fc_safetensors_write(out->st, name, data, n_bytes, err);
     FC_TRY(turn_to(out, name, err));
     out->n_given += (int64_t)n_bytes;
+    if (out->kind == FC_ARRAYS_NPY) return fc_out_write(out->npy, data, n_bytes, err);
     return fc_zip_write(out->zip, data, n_bytes, err);
 }
 
@@ -136,6 +170,10 @@ fc_status fc_arrays_commit(fc_arrays_out *out, fc_err *err)
 {
     if (out->kind == FC_ARRAYS_SAFETENSORS) return fc_safetensors_commit(out->st, err);
     while (out->current < out->n - 1) FC_TRY(begin_next(out, err)); /* empty ones */
+    if (out->kind == FC_ARRAYS_NPY) {
+        FC_CHECK(out->n == 1 && out->n_given == out->entries[0].n_bytes);
+        return fc_out_commit(out->npy, err);
+    }
     if (out->kind == FC_ARRAYS_TORCH) {
         if (out->n == 0) FC_TRY(begin_torch(out, err));
         FC_TRY(fc_zip_add(out->zip, "ae/version", "3\n", 2, err));
@@ -148,6 +186,7 @@ void fc_arrays_discard(fc_arrays_out *out)
     if (out == NULL) return;
     fc_safetensors_discard(out->st);
     fc_zip_discard(out->zip);
+    fc_out_close(out->npy);
     for (int64_t i = 0; i < out->n; i++) fc_free(out->entries[i].name);
     fc_free(out->entries);
     fc_free(out->path);

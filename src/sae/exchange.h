@@ -6,7 +6,10 @@
  *   gemma-scope           params.npz (Gemma Scope 1)
  *   gemma-scope-2         config.json, params.safetensors
  *
- * fc_sae_load (sae.h) takes any of them: a folder, the file with the weights, or a run of Facet. What
+ *   npz                   cfg.json as SAELens has it, sae_weights.npz
+ *
+ * fc_sae_load (sae.h) takes any of them: a folder, the file with the weights, a run of Facet, or a
+ * name in the cache of the Hugging Face hub, ORG/NAME:FOLDER. What
  * differs between tools (who subtracts which bias, who scales by which norm) is settled on the way
  * in, so features and reconstructions are those of the tool; on the way out an SAE that the other
  * tool cannot compute is refused.
@@ -34,5 +37,13 @@ extern const fc_sae_format fc_format_saelens, fc_format_sparsify,
 const fc_sae_format *fc_sae_format_of(const char *path);
 const fc_sae_format *fc_sae_format_find(const char *name);
 const fc_sae_format *fc_sae_format_at(int row);
+
+/* The folder or file that `given` means, into path[FC_PATH_MAX]: itself, the SAE of a run, or a folder
+ * of a snapshot. What is none of these comes back as it is. */
+fc_status fc_sae_find(char *path, const char *given, fc_err *err);
+
+/* Reads any SAE and writes it for another tool, into a folder that must not be there. */
+fc_status fc_sae_convert(const char *in, const char *out, const fc_sae_format *to,
+                         fc_err *err);
 
 #endif

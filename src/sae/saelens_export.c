@@ -51,7 +51,7 @@ static fc_status write_tensors(const fc_export *e, const char *path, fc_err *err
 {
     fc_arrays_out *out = NULL;
     fc_status status;
-    FC_TRY_GOTO(fc_arrays_create(&out, FC_ARRAYS_SAFETENSORS, path, err));
+    FC_TRY_GOTO(fc_arrays_create(&out, fc_arrays_kind_of(path), path, err));
     FC_TRY_GOTO(fc_export_declare(e, out, err));
     FC_TRY_GOTO(fc_export_write(e, out, err));
     FC_TRY_GOTO(fc_arrays_commit(out, err));
@@ -171,7 +171,8 @@ static fc_status write_cfg(const fc_sae *sae, const char *dir, fc_err *err)
     return status;
 }
 
-fc_status fc_sae_save(const fc_sae *sae, const char *dir, fc_err *err)
+static fc_status save(const fc_sae *sae, const char *dir, const char *weights_file,
+                      fc_err *err)
 {
     char path[FC_PATH_MAX];
     fc_import_row rows[FC_SAE_TENSORS];
@@ -181,7 +182,7 @@ fc_status fc_sae_save(const fc_sae *sae, const char *dir, fc_err *err)
         return fc_fail(err, FC_MISMATCH,
                        "%s: SAELens has no architecture that computes '%s'", dir,
                        sae->arch);
-    FC_TRY(fc_path_join(path, dir, FC_SAELENS_WEIGHTS_FILE, err));
+    FC_TRY(fc_path_join(path, dir, weights_file, err));
     fc_saelens_rows(rows, sae->arch);
     FC_TRY(fc_export_init(&e, sae, rows, FC_SAE_TENSORS, dir, err));
     FC_TRY_GOTO(fc_dir_make(dir, err));
@@ -191,4 +192,14 @@ fc_status fc_sae_save(const fc_sae *sae, const char *dir, fc_err *err)
 done:
     fc_export_deinit(&e);
     return status;
+}
+
+fc_status fc_sae_save(const fc_sae *sae, const char *dir, fc_err *err)
+{
+    return save(sae, dir, FC_SAELENS_WEIGHTS_FILE, err);
+}
+
+fc_status fc_saelens_save_npz(const fc_sae *sae, const char *dir, fc_err *err)
+{
+    return save(sae, dir, FC_SAELENS_NPZ_FILE, err);
 }

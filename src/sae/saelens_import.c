@@ -349,14 +349,15 @@ static fc_status finish(const cfg *c, const char *dir, fc_sae *sae, fc_err *err)
     return c->has_center_unit ? read_mean(sae, dir, err) : FC_OK;
 }
 
-static fc_status load(fc_sae **loaded, const char *path, fc_err *err)
+static fc_status load_from(fc_sae **loaded, const char *path, const char *weights_file,
+                           fc_err *err)
 {
     char dir[FC_PATH_MAX], cfg_path[FC_PATH_MAX], weights[FC_PATH_MAX];
     json_t *root = NULL;
     fc_arrays *arrays = NULL;
     fc_sae *sae = NULL;
     fc_status status;
-    FC_TRY(fc_import_place(dir, weights, path, FC_SAELENS_WEIGHTS_FILE, err));
+    FC_TRY(fc_import_place(dir, weights, path, weights_file, err));
     FC_TRY(fc_path_join(cfg_path, dir, FC_SAELENS_CFG_FILE, err));
     FC_TRY_GOTO(fc_json_load(&root, cfg_path, err));
     cfg c = {.path = cfg_path, .root = root};
@@ -373,12 +374,28 @@ done:
     return status;
 }
 
+static fc_status load(fc_sae **loaded, const char *path, fc_err *err)
+{
+    return load_from(loaded, path, FC_SAELENS_WEIGHTS_FILE, err);
+}
+
+static fc_status load_npz(fc_sae **loaded, const char *path, fc_err *err)
+{
+    return load_from(loaded, path, FC_SAELENS_NPZ_FILE, err);
+}
+
 /* cfg.json alone counts too, so that what is missing beside it is named; sparsify has one as well. */
 static bool is_it(const char *path)
 {
     return fc_import_has(path, FC_SAELENS_WEIGHTS_FILE) ||
            (fc_path_is_dir(path) && fc_import_has(path, FC_SAELENS_CFG_FILE) &&
-            !fc_import_has(path, "sae.safetensors"));
+            !fc_import_has(path, "sae.safetensors") &&
+            !fc_import_has(path, FC_SAELENS_NPZ_FILE));
+}
+
+static bool is_npz(const char *path)
+{
+    return fc_import_has(path, FC_SAELENS_NPZ_FILE);
 }
 
 const fc_sae_format fc_format_saelens = {
@@ -388,4 +405,13 @@ const fc_sae_format fc_format_saelens = {
     .is_it = is_it,
     .load = load,
     .save = fc_sae_save,
+};
+
+const fc_sae_format fc_format_npz = {
+    .name = "npz",
+    .title = "an npz folder",
+    .opener = "numpy.load",
+    .is_it = is_npz,
+    .load = load_npz,
+    .save = fc_saelens_save_npz,
 };
