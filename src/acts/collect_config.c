@@ -20,6 +20,8 @@ void fc_collect_defaults(fc_collect_config *config)
 
 #define ROW(member) offsetof(fc_collect_config, member)
 
+enum { STORE_FIELDS = 2 }; /* the last of the table */
+
 static const fc_field fields[] = {
     {"model", FC_FIELD_TEXT, ROW(model), 0, 0, NULL, "DIR",
      "Gemma 3 checkpoint: folder with config.json, safetensors, tokenizer.json"},
@@ -43,16 +45,23 @@ static const fc_field fields[] = {
      "operands of the model's matrix products"},
     {"batch-tokens", FC_FIELD_I64, ROW(batch_tokens), 1, 1048576, NULL, "N",
      "tokens in one forward pass; changes speed and memory, not the result"},
+    {"allow-fewer", FC_FIELD_BOOL, ROW(allow_fewer), 0, 0, NULL, NULL,
+     "take what there is when the text gives fewer tokens than asked"},
+    /* of stores alone */
     {"shard-rows", FC_FIELD_I64, ROW(shard_rows), 1, 4294967295.0, NULL, "N",
      "activations in one file; those of each hook are in memory until it is written"},
     {"checkpoint-every", FC_FIELD_EVERY, ROW(checkpoint_every), 0, 0, NULL, "EVERY",
      "time or activations between saves of the file being filled"},
-    {"allow-fewer", FC_FIELD_BOOL, ROW(allow_fewer), 0, 0, NULL, NULL,
-     "take what there is when the text gives fewer tokens than asked"},
 };
 
 const fc_field *fc_collect_fields(int64_t *n)
 {
     *n = (int64_t)FC_LEN(fields);
+    return fields;
+}
+
+const fc_field *fc_stream_fields(int64_t *n)
+{
+    *n = (int64_t)FC_LEN(fields) - STORE_FIELDS;
     return fields;
 }

@@ -30,6 +30,7 @@ typedef struct fc_collect_config {
 
 void fc_collect_defaults(fc_collect_config *config);
 const fc_field *fc_collect_fields(int64_t *n);
+const fc_field *fc_stream_fields(int64_t *n); /* the same but for those of stores */
 
 typedef struct fc_collect_result {
     int64_t n_rows, n_docs, n_tokens_run; /* tokens_run: bos included, this process */

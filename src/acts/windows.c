@@ -313,7 +313,7 @@ fc_status fc_windows_moments(fc_windows *w, int hook, const float **mean,
 {
     FC_CHECK(w->window_rows > 0);
     if (w->hook[hook].mean == NULL) {
-        FC_TRY(go_to(w, 0, INT64_MAX, err));
+        FC_TRY(go_to(w, 0, 0, err)); /* who needs more has not said so yet */
         FC_TRY(wait_for_first(w, err));
         for (int i = 0; i < w->n_hooks; i++)
             if (w->hook[i].mean == NULL) FC_TRY(find_moments(w, i, err));

@@ -52,27 +52,45 @@ static fc_status set_option(fc_args *args, const char *name, const json_t *value
     return fc_args_set(args, "", name, number, where, err);
 }
 
-/* Model and text as the store names them, as if a recipe said so. */
+static fc_status set_from(fc_args *args, const json_t *options, const json_t *texts,
+                          const char *path, fc_err *err)
+{
+    json_t *file;
+    size_t k;
+    for (int i = 0; i < N_TEXT_OPTIONS; i++)
+        FC_TRY(set_option(args, text_options[i], json_object_get(options, meta_keys[i]),
+                          path, err));
+    json_array_foreach(texts, k, file)
+        FC_TRY(set_option(args, "text", json_object_get(file, "path"), path, err));
+    return FC_OK;
+}
+
+/* Model and text as the store names them, as if a recipe said so; or as the recipe of a run without
+ * a store does. */
 static fc_status take_store(fc_args *args, const char *run_dir, const char *acts_dir,
                             fc_err *err)
 {
     char acts[FC_PATH_MAX], path[FC_PATH_MAX];
-    json_t *meta = NULL, *file;
-    size_t k;
-    fc_status status = FC_OK;
+    json_t *meta = NULL, *recipe = NULL;
+    fc_status status;
     FC_TRY(fc_path_join(path, run_dir, "recipe.json", err));
-    if (acts_dir[0] == '\0' && !fc_path_exists(path)) return FC_OK; /* not a run */
-    FC_TRY(fc_run_store(acts, acts_dir, run_dir, err));
-    FC_TRY(fc_path_join(path, acts, "meta.json", err));
-    if (acts_dir[0] == '\0' && !fc_path_exists(path)) return FC_OK; /* removed since */
-    FC_TRY(fc_json_load(&meta, path, err));
-    for (int i = 0; i < N_TEXT_OPTIONS; i++)
-        FC_TRY_GOTO(set_option(args, text_options[i], json_object_get(meta, meta_keys[i]),
-                               path, err));
-    json_array_foreach(json_object_get(meta, "text"), k, file)
-        FC_TRY_GOTO(set_option(args, "text", json_object_get(file, "path"), path, err));
+    if (acts_dir[0] == '\0') {
+        if (!fc_path_exists(path)) return FC_OK; /* not a run */
+        FC_TRY(fc_json_load(&recipe, path, err));
+        const json_t *const stream = json_object_get(recipe, "stream");
+        if (stream != NULL)
+            FC_TRY_GOTO(
+                set_from(args, stream, json_object_get(recipe, "text"), path, err));
+        if (stream != NULL) goto done;
+    }
+    FC_TRY_GOTO(fc_run_store(acts, acts_dir, run_dir, err));
+    FC_TRY_GOTO(fc_path_join(path, acts, "meta.json", err));
+    if (acts_dir[0] == '\0' && !fc_path_exists(path)) goto done; /* removed since */
+    FC_TRY_GOTO(fc_json_load(&meta, path, err));
+    status = set_from(args, meta, json_object_get(meta, "text"), path, err);
 done:
     json_decref(meta);
+    json_decref(recipe);
     return status;
 }
 

@@ -87,7 +87,8 @@ static fc_status run_stages(const fc_pipeline *p, const fc_cli *cli, const char 
     fc_stage_result result = {0};
     FC_TRY(fc_stage_collect(cli, &p->collect, p->texts, acts, &result, err));
     FC_TRY(show(cli, &result, err));
-    FC_TRY(fc_stage_train(cli, &p->train, acts, p->out, true, &result, err));
+    const fc_train_from train_from = {.acts = acts};
+    FC_TRY(fc_stage_train(cli, &p->train, &train_from, p->out, true, &result, err));
     FC_TRY(show(cli, &result, err));
     FC_TRY(fc_stage_study(cli, &p->study, acts, p->out, true, &result, err));
     FC_TRY(show(cli, &result, err));

@@ -115,7 +115,16 @@ fc_status fc_run_store(char *path, const char *acts_dir, const char *run_dir, fc
     if (acts_dir && acts_dir[0]) return fc_path_join(path, NULL, acts_dir, err);
     FC_TRY(fc_path_join(file, run_dir, "recipe.json", err));
     FC_TRY(fc_json_load(&recipe, file, err));
-    fc_status status = fc_json_need_text(recipe, "acts", &acts, file, err);
+    const bool has_none = json_object_get(recipe, "acts") == NULL &&
+                          json_object_get(recipe, "stream") != NULL;
+    fc_status status =
+        has_none
+            ? fc_fail(err, FC_USAGE,
+                      "%s: the run was trained without a store: make one with 'facet "
+                      "collect' from the same model, hook and text, and name it with "
+                      "--acts",
+                      file)
+            : fc_json_need_text(recipe, "acts", &acts, file, err);
     if (status == FC_OK) status = fc_path_join(path, NULL, acts, err);
     json_decref(recipe);
     return status;

@@ -74,44 +74,6 @@ done:
     return status;
 }
 
-/* ---- train ---- */
-
-fc_status fc_stage_train(const fc_cli *cli, const fc_train_config *config,
-                         const char *acts_dir, const char *run_dir, bool is_resume,
-                         fc_stage_result *result, fc_err *err)
-{
-    fc_backend *be = NULL;
-    fc_train_result r = {0};
-    char path[FC_PATH_MAX];
-    json_t *entry = NULL, *settings = NULL, *inputs = json_array();
-    int64_t n_fields;
-    const fc_field *fields = fc_train_fields(&n_fields);
-    fc_status status = FC_OK;
-
-    FC_TRY_GOTO(fc_cli_backend(cli, &be, err));
-    entry = fc_entry_begin(cli, "train", be);
-    FC_TRY_GOTO(fc_train(config, acts_dir, be, run_dir, is_resume, &r, err));
-    FC_TRY_GOTO(fc_path_join(path, acts_dir, "meta.json", err));
-    FC_TRY_GOTO(fc_entry_input(inputs, path, err));
-    FC_TRY_GOTO(fc_manifest_config(&settings, fields, n_fields, config, err));
-    result->object = json_pack("{ss, ss, sI, sf, sf, sf, sf, sI, sf}", "command", "train",
-                               "out", run_dir, "steps", (json_int_t)r.steps, "total",
-                               r.total, "mse", r.mse, "l1", r.l1, "l0", r.l0, "dead",
-                               (json_int_t)r.n_dead, "seconds", r.seconds);
-    snprintf(result->text, sizeof result->text,
-             "%s: %" PRId64 " steps, mse %.4g, l0 %.1f, %" PRId64 " dead (%.0f s)\n",
-             run_dir, r.steps, r.mse, r.l0, r.n_dead, r.seconds);
-    status =
-        fc_entry_end(entry, run_dir, inputs, settings, r.seconds, result->object, err);
-    entry = inputs = settings = NULL;
-done:
-    json_decref(entry);
-    json_decref(inputs);
-    json_decref(settings);
-    fc_backend_close(be);
-    return status;
-}
-
 /* ---- study ---- */
 
 /* A tokenizer is welcome, not needed: without the model's folder, contexts show ids. */

@@ -23,9 +23,22 @@ fc_status fc_stage_collect(const fc_cli *cli, const fc_collect_config *config,
                            const fc_arg_list *texts, const char *acts_dir,
                            fc_stage_result *result, fc_err *err);
 
+typedef struct fc_train_from {    /* a store, or text through the model */
+    const char *acts, *target;    /* stores; NULL or "": there is none */
+    const fc_collect_config *how; /* without a store: model, hook, and how text is cut */
+    const char *target_hook;      /* or "" */
+    const fc_arg_list *texts;
+} fc_train_from;
+
 fc_status fc_stage_train(const fc_cli *cli, const fc_train_config *config,
-                         const char *acts_dir, const char *run_dir, bool is_resume,
+                         const fc_train_from *from, const char *run_dir, bool is_resume,
                          fc_stage_result *result, fc_err *err);
+
+/* How a run says what came of it, and the entry of its manifest, in run_dir. Takes over entry and
+ * inputs. */
+fc_status fc_train_record(json_t *entry, json_t *inputs, const fc_train_config *config,
+                          const char *run_dir, const fc_train_result *r,
+                          fc_stage_result *result, fc_err *err);
 
 /* acts_dir: NULL or "" takes the store that the run was trained on. is_lazy: does nothing when
  * features.db was made from this very SAE with this config. */
