@@ -319,7 +319,10 @@ static fc_status read_mean(fc_sae *sae, const char *dir, fc_err *err)
     FC_TRY_GOTO(fc_check_finite(mean, sae->d_in, "mean", path, err));
     FC_TRY_GOTO(fc_normaliser_init(&sae->normaliser, FC_NORM_CENTER_UNIT, sae->d_in, mean,
                                    0, err));
-    if (!fc_arch_find(sae->arch)->is_transcoder) goto done;
+    /* without it the target's normalisation is in the weights, or there is none */
+    if (!fc_arch_find(sae->arch)->is_transcoder ||
+        fc_arrays_find(arrays, "target_mean") == NULL)
+        goto done;
     FC_TRY_GOTO(fc_arrays_need(arrays, "target_mean", 1, &sae->d_out, &array, err));
     FC_TRY_GOTO(fc_array_to_f32(array, &target, err));
     FC_TRY_GOTO(fc_check_finite(target, sae->d_out, "target_mean", path, err));

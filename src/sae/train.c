@@ -63,6 +63,15 @@ static fc_status resolve(training *t, fc_err *err)
 {
     fc_train_config *c = &t->config;
     const int64_t rows = t->feed->info.n_rows;
+    const fc_arch *const arch = fc_arch_at(c->arch);
+    if (arch->is_transcoder != t->feed->info.has_target)
+        return fc_fail(err, FC_USAGE,
+                       arch->is_transcoder
+                           ? "arch is %s, but there is no target: a transcoder needs "
+                             "--target, or without stores --target-hook"
+                           : "arch is %s, which reconstructs its input, but a target is "
+                             "given: that is for transcoders",
+                       arch->name);
     if (c->d_sae == 0) c->d_sae = c->expansion * t->feed->info.d_in;
     c->batch_size = fc_min(c->batch_size, fc_max(rows, 1));
     t->n_batches = fc_mixer_batches(rows, c->batch_size, c->drop_last);
