@@ -24,7 +24,8 @@ enum { STORE_FIELDS = 2 }; /* the last of the table */
 
 static const fc_field fields[] = {
     {"model", FC_FIELD_TEXT, ROW(model), 0, 0, NULL, "DIR",
-     "Gemma 3 checkpoint: folder with config.json, safetensors, tokenizer.json"},
+     "Gemma 3 checkpoint: folder with config.json, safetensors, tokenizer.json; or its "
+     "name on the hub"},
     {"hook", FC_FIELD_TEXTS, ROW(hook), 0, 0, NULL, "NAME",
      "module whose output is collected; given again, or A,B: several, a store each"},
     {"tokens", FC_FIELD_I64, ROW(tokens), 0, 4294967295.0, NULL, "N",

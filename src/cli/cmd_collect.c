@@ -22,8 +22,9 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
     const fc_field *fields = fc_collect_fields(&n);
 
     fc_collect_defaults(&config);
-    fc_arg_list *texts = fc_args_list(&cli->args, "text", "FILE...",
-                                      "text files, plain, gzip or zstd; - is stdin");
+    fc_arg_list *texts = fc_args_list(
+        &cli->args, "text", "FILE...",
+        "texts: files (gzip, zstd, zip, Parquet), names of the hub; - is stdin");
     fc_args_group(&cli->args, "collect", fields, n, &config);
     fc_args_group(&cli->args, "output", own_fields, FC_LEN(own_fields), &own);
     FC_TRY(fc_cli_begin(cli, &fc_cmd_collect, argc, argv, &is_done, err));

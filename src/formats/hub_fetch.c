@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "formats/hub_fetch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,17 @@ static fc_status connect_hub(fc_hub_fetch_job *job, fc_err *err)
     return fc_http_open(&job->http, endpoint, token, err);
 }
 
+/* Does the ref say so already? The cache may be one that cannot be written to. */
+static bool has_ref(const char *path, const char *commit)
+{
+    char text[FC_HUB_COMMIT_HEX] = "";
+    FILE *file = fopen(path, "rb");
+    if (!file) return false;
+    const size_t n = fread(text, 1, sizeof text, file);
+    (void)fclose(file);
+    return n == strlen(commit) && memcmp(text, commit, n) == 0;
+}
+
 static fc_status write_ref(const fc_hub_fetch_job *job, fc_err *err)
 {
     const fc_hub_fetch_result *result = job->result;
@@ -50,6 +62,7 @@ static fc_status write_ref(const fc_hub_fetch_job *job, fc_err *err)
     if (strcmp(job->config->name.revision, result->commit) == 0) return FC_OK;
     FC_TRY(fc_path_join(refs, job->repo_dir, "refs", err));
     FC_TRY(fc_path_join(path, refs, job->config->name.revision, err));
+    if (has_ref(path, result->commit)) return FC_OK;
     char dir[FC_PATH_MAX];
     const size_t n = (size_t)(fc_path_base(path) - path);
     memcpy(dir, path, n);

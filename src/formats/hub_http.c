@@ -216,7 +216,6 @@ static bool set_options(const fc_http *http, exchange *x, struct curl_slist **he
     curl_easy_reset(c);
     return *headers && curl_easy_setopt(c, CURLOPT_URL, q->url) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_NOBODY, q->is_head ? 1L : 0L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_USERAGENT, "facet/" FACET_VERSION) == CURLE_OK &&

@@ -187,8 +187,13 @@ static fc_status open_member(fc_instream *in, const char *archive, const char *n
 /* What lies in an archive is read from there on. */
 static fc_status look_into_archive(fc_instream *in, fc_err *err)
 {
-    if (in->member || in->n_file < 0 || !fc_zip_is(in->packed, in->packed_end))
-        return FC_OK;
+    if (in->member || !fc_zip_is(in->packed, in->packed_end)) return FC_OK;
+    if (in->n_file < 0)
+        return fc_fail(
+            err, FC_FORMAT,
+            "%s: a zip archive has its directory at its end, so it cannot be read "
+            "from a pipe; give it as a file",
+            in->path);
     FC_TRY(open_member(in, in->path, NULL, err));
     in->packed_at = in->packed_end = 0;
     in->n_file_read = 0;

@@ -139,7 +139,7 @@ static fc_status open_file(fc_corpus *corpus, fc_err *err)
                                   .field = corpus->field,
                                   .follow = files->path + corpus->n_opened,
                                   .n_follow = files->n - corpus->n_opened};
-    if (source && source->open) {
+    if (source && source->open && strcmp(path, "-") != 0) {
         corpus->source = source;
         const fc_status status = source->open(&corpus->file, err);
         if (status != FC_OK) close_file(corpus);
@@ -147,6 +147,12 @@ static fc_status open_file(fc_corpus *corpus, fc_err *err)
     }
     FC_TRY(fc_instream_open(&corpus->file.in, path, err));
     if (!source) FC_TRY(source_by_content(&corpus->file, &source, err));
+    if (source->open)
+        return fc_fail(
+            err, FC_FORMAT,
+            "%s: Parquet has its directory at its end, so it cannot be read from "
+            "a pipe or a packed file; give it as a file of its own",
+            path);
     corpus->source = source;
     corpus->file.has_blank_borders = source->has_blank_borders;
     return FC_OK;

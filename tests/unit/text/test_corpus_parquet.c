@@ -269,6 +269,27 @@ static void a_column_that_is_not_there_names_those_that_are(void **state)
     fc_assert_fails(read_all(zip, &err), &err, FC_MISMATCH, "'text'");
 }
 
+static void parquet_within_another_file_is_refused(void **state)
+{
+    (void)state;
+    char fixture[FC_PATH_MAX], dir[FC_PATH_MAX], path[FC_PATH_MAX];
+    fc_zip_out *zip = NULL;
+    size_t n_bytes;
+    fc_err err = {0};
+    fc_fixture(fixture, "parquet/records.parquet");
+    char *bytes = fc_test_read(fixture, &n_bytes);
+    fc_test_dir_make(dir);
+    fc_test_path(path, dir, "x.zip");
+    fc_assert_ok(fc_zip_create(&zip, path, &err), &err);
+    fc_assert_ok(fc_zip_add(zip, "rows", bytes, n_bytes, &err), &err);
+    fc_assert_ok(fc_zip_commit(zip, &err), &err);
+    fc_zip_discard(zip);
+    fc_assert_fails(read_all(path, &err), &err, FC_FORMAT, "x.zip:rows",
+                    "give it as a file of its own");
+    fc_test_dir_remove(dir);
+    free(bytes);
+}
+
 static void bytes_that_are_not_utf8_are_refused_where_nobody_says_text(void **state)
 {
     (void)state;
@@ -308,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_conversation_is_never_split),
         cmocka_unit_test(the_chat_template_writes_roles_and_system_as_gemma_does),
         cmocka_unit_test(a_column_that_is_not_there_names_those_that_are),
+        cmocka_unit_test(parquet_within_another_file_is_refused),
         cmocka_unit_test(bytes_that_are_not_utf8_are_refused_where_nobody_says_text),
         cmocka_unit_test(a_failed_allocation_gives_a_sentence_and_leaks_nothing),
     };
