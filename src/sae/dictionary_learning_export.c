@@ -31,19 +31,18 @@ static bool has_one_threshold(const fc_sae *sae)
     return true;
 }
 
-static fc_status check(const fc_sae *sae, const fc_dictionary *d, const char *dir,
-                       fc_err *err)
+static fc_status check(const fc_sae *sae, const fc_dictionary *d, fc_err *err)
 {
     if (d == NULL)
         return fc_fail(err, FC_MISMATCH,
-                       "%s: dictionary_learning has no class that computes '%s' %s b_dec "
+                       "dictionary_learning has no class that computes '%s' %s b_dec "
                        "subtracted from the input",
-                       dir, sae->arch, sae->is_b_dec_subtracted ? "with" : "without");
+                       sae->arch, sae->is_b_dec_subtracted ? "with" : "without");
     if ((d->ones & FC_ONE_THRESHOLD) && (!has_one_threshold(sae) || sae->is_rescaled))
         return fc_fail(err, FC_MISMATCH,
-                       "%s: %s has one threshold for all features, expected that of "
+                       "%s has one threshold for all features, expected that of "
                        "this SAE to be the same for all",
-                       dir, d->name);
+                       d->name);
     return fc_export_check_norm(sae, "dictionary_learning", err);
 }
 
@@ -134,7 +133,7 @@ fc_status fc_dictionary_learning_save(const fc_sae *sae, const char *dir, fc_err
     const fc_dictionary *d = class_of(sae);
     fc_export e;
     fc_status status;
-    FC_TRY(check(sae, d, dir, err));
+    FC_TRY(check(sae, d, err));
     FC_TRY(fc_path_join(weights, dir, "ae.pt", err));
     FC_TRY(fc_path_join(config, dir, "config.json", err));
     FC_TRY(fc_export_init(&e, sae, d->rows, d->n_rows, dir, err));

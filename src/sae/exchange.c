@@ -11,7 +11,7 @@
 static const fc_sae_format *const formats[] = {
     &fc_format_sparsify,    &fc_format_dictionary_learning,
     &fc_format_gemma_scope, &fc_format_gemma_scope_2,
-    &fc_format_saelens,
+    &fc_format_saelens,     &fc_format_npz,
 };
 
 const fc_sae_format *fc_sae_format_at(int row)

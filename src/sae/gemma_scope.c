@@ -154,11 +154,11 @@ fc_status fc_gemma_scope_save(const fc_sae *sae, const char *dir, fc_err *err)
     fc_export e;
     fc_status status;
     if (sae->threshold == NULL || sae->w_skip != NULL || sae->is_b_dec_subtracted)
-        return fc_fail(
-            err, FC_MISMATCH,
-            "%s: Gemma Scope has thresholds, no skip path and subtracts no b_dec; "
-            "the architecture '%s'%s is something else",
-            dir, sae->arch, sae->is_b_dec_subtracted ? " with b_dec subtracted" : "");
+        return fc_fail(err, FC_MISMATCH,
+                       "Gemma Scope has thresholds, no skip path and subtracts no b_dec; "
+                       "the architecture '%s'%s is something else",
+                       sae->arch,
+                       sae->is_b_dec_subtracted ? " with b_dec subtracted" : "");
     FC_TRY(fc_export_check_norm(sae, "gemma-scope", err));
     FC_TRY(fc_path_join(file, dir, NPZ_FILE, err));
     FC_TRY(fc_export_init(&e, sae, rows_1, FC_LEN(rows_1), dir, err));

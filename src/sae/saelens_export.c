@@ -179,8 +179,7 @@ static fc_status save(const fc_sae *sae, const char *dir, const char *weights_fi
     fc_export e;
     fc_status status;
     if (name_of(sae) == NULL)
-        return fc_fail(err, FC_MISMATCH,
-                       "%s: SAELens has no architecture that computes '%s'", dir,
+        return fc_fail(err, FC_MISMATCH, "SAELens has no architecture that computes '%s'",
                        sae->arch);
     FC_TRY(fc_path_join(path, dir, weights_file, err));
     fc_saelens_rows(rows, sae->arch);

@@ -150,17 +150,16 @@ static fc_status write_cfg(const fc_sae *sae, const char *path, fc_err *err)
     return status;
 }
 
-static fc_status check(const fc_sae *sae, const char *dir, fc_err *err)
+static fc_status check(const fc_sae *sae, fc_err *err)
 {
     const bool is_known =
         strcmp(sae->arch, "groupmax") == 0 || strncmp(sae->arch, "topk", 4) == 0;
     const bool is_transcoder = fc_arch_find(sae->arch)->is_transcoder;
     if (!is_known || sae->d_in != sae->d_out || sae->is_b_dec_subtracted == is_transcoder)
-        return fc_fail(
-            err, FC_MISMATCH,
-            "%s: sparsify computes topk and groupmax with b_dec subtracted, and "
-            "topk transcoders without, of one width; '%s' is something else",
-            dir, sae->arch);
+        return fc_fail(err, FC_MISMATCH,
+                       "sparsify computes topk and groupmax with b_dec subtracted, and "
+                       "topk transcoders without, of one width; '%s' is something else",
+                       sae->arch);
     return fc_export_check_norm(sae, "sparsify", err);
 }
 
@@ -170,7 +169,7 @@ static fc_status save(const fc_sae *sae, const char *dir, fc_err *err)
     fc_arrays_out *out = NULL;
     fc_export e;
     fc_status status;
-    FC_TRY(check(sae, dir, err));
+    FC_TRY(check(sae, err));
     FC_TRY(fc_path_join(weights, dir, WEIGHTS_FILE, err));
     FC_TRY(fc_path_join(cfg_path, dir, CFG_FILE, err));
     FC_TRY(fc_export_init(&e, sae, rows, FC_LEN(rows), dir, err));
