@@ -11,10 +11,11 @@
 #include "acts/store.h"
 #include "base/file.h"
 #include "cli/cli.h"
+#include "formats/arrays.h"
 #include "formats/hub_cache.h"
-#include "formats/safetensors.h"
 #include "model/model.h"
-#include "sae/sae.h"
+#include "sae/arch.h"
+#include "sae/exchange.h"
 
 typedef struct own_options {
     bool is_quick;
@@ -99,24 +100,54 @@ static fc_status describe_model(report *r, const char *path, fc_err *err)
 
 /* ---- SAE ---- */
 
+/* "24 -> 96", of a transcoder "24 -> 96 -> 20". */
+static fc_status say_shape(report *r, const fc_sae *sae, fc_err *err)
+{
+    const bool is_transcoder = fc_arch_find(sae->arch)->is_transcoder;
+    put(r, "d_in", json_integer(sae->d_in));
+    put(r, "d_out", json_integer(sae->d_out));
+    put(r, "d_sae", json_integer(sae->d_sae));
+    SAY(r, "%s, %s, %" PRId64 " -> %" PRId64,
+        is_transcoder ? "transcoder" : "sparse autoencoder", sae->arch, sae->d_in,
+        sae->d_sae);
+    if (is_transcoder) SAY(r, " -> %" PRId64, sae->d_out);
+    if (sae->k > 0) {
+        put(r, "k", json_real(sae->k));
+        SAY(r, ", k %g", sae->k);
+    }
+    return FC_OK;
+}
+
+static fc_status say_sae(report *r, const fc_sae *sae, const fc_sae_format *format,
+                         fc_err *err)
+{
+    put(r, "kind", json_string("sae"));
+    put(r, "format", json_string(format->name));
+    put(r, "architecture", json_string(sae->arch));
+    put(r, "hook", json_string(sae->hook));
+    put(r, "model", json_string(sae->model));
+    put(r, "normalization", json_string(fc_norm_name(sae->normaliser.kind)));
+    SAY(r, "%s: ", format->title);
+    FC_TRY(say_shape(r, sae, err));
+    SAY(r, "\n  for %s of %s\n", sae->hook[0] ? sae->hook : "an unnamed hook",
+        sae->model[0] ? sae->model : "an unnamed model");
+    if (sae->target_hook[0]) {
+        put(r, "target_hook", json_string(sae->target_hook));
+        SAY(r, "  output stands for %s\n", sae->target_hook);
+    }
+    SAY(r, "  input normalisation: %s; b_dec is %ssubtracted from it\n",
+        fc_norm_name(sae->normaliser.kind), sae->is_b_dec_subtracted ? "" : "not ");
+    return FC_OK;
+}
+
 static fc_status describe_sae(report *r, const char *path, fc_err *err)
 {
-    static const char *const normalisation[] = {"none", "center_unit", "center_scale"};
+    const fc_sae_format *format = fc_sae_format_of(path);
     fc_sae *sae = NULL;
-    FC_TRY(fc_sae_load(&sae, path, err));
-    put(r, "kind", json_string("sae"));
-    put(r, "architecture", json_string(sae->arch));
-    put(r, "d_in", json_integer(sae->d_in));
-    put(r, "d_sae", json_integer(sae->d_sae));
-    put(r, "hook", json_string(sae->hook));
-    fc_status status =
-        fc_strbuf_addf(&r->text, err,
-                       "%s: sparse autoencoder, %s, %" PRId64 " -> %" PRId64
-                       "\n  for %s of %s\n  input normalisation: %s\n",
-                       path, sae->arch, sae->d_in, sae->d_sae,
-                       sae->hook[0] ? sae->hook : "an unnamed hook",
-                       sae->model[0] ? sae->model : "an unnamed model",
-                       normalisation[sae->normaliser.kind]);
+    if (format == NULL) return fc_sae_load(&sae, path, err); /* says what is missing */
+    FC_TRY(format->load(&sae, path, err));
+    fc_status status = fc_strbuf_addf(&r->text, err, "%s: ", path);
+    if (status == FC_OK) status = say_sae(r, sae, format, err);
     fc_sae_free(sae);
     return status;
 }
@@ -168,54 +199,82 @@ static fc_status describe_run(report *r, const char *path, fc_err *err)
     return fc_path_exists(file) ? describe_sae(r, file, err) : FC_OK;
 }
 
-/* ---- one safetensors file ---- */
+/* ---- one file of arrays ---- */
 
-static fc_status describe_tensors(report *r, const char *path, fc_err *err)
+static fc_status describe_arrays(report *r, const char *path, fc_err *err)
 {
-    fc_safetensors *st = NULL;
-    FC_TRY(fc_safetensors_open(&st, path, err));
-    const int64_t n = fc_safetensors_count(st);
+    fc_arrays *arrays = NULL;
+    FC_TRY(fc_arrays_open(&arrays, path, err));
+    const int64_t n = fc_arrays_count(arrays);
     fc_status status =
-        fc_strbuf_addf(&r->text, err, "%s: %" PRId64 " tensors\n", path, n);
+        fc_strbuf_addf(&r->text, err, "%s: %s, %" PRId64 " tensor%s\n", path,
+                       fc_arrays_format(arrays), n, n == 1 ? "" : "s");
     put(r, "kind", json_string("tensors"));
+    put(r, "format", json_string(fc_arrays_format(arrays)));
     put(r, "tensors", json_integer(n));
     for (int64_t i = 0; i < n && status == FC_OK; i++) {
-        const fc_tensor *t = fc_safetensors_at(st, i);
-        status = fc_strbuf_addf(&r->text, err, "  %-5s", fc_dtype_name(t->dtype));
-        for (int k = 0; k < t->rank && status == FC_OK; k++)
+        const fc_array *a = fc_arrays_at(arrays, i);
+        status = fc_strbuf_addf(&r->text, err, "  %-5s", fc_dtype_name(a->dtype));
+        for (int k = 0; k < a->rank && status == FC_OK; k++)
             status =
-                fc_strbuf_addf(&r->text, err, "%s%" PRId64, k ? " x " : " ", t->shape[k]);
-        if (status == FC_OK) status = fc_strbuf_addf(&r->text, err, "  %s\n", t->name);
+                fc_strbuf_addf(&r->text, err, "%s%" PRId64, k ? " x " : " ", a->shape[k]);
+        if (status == FC_OK) status = fc_strbuf_addf(&r->text, err, "  %s\n", a->name);
     }
-    fc_safetensors_close(st);
+    fc_arrays_close(arrays);
     return status;
 }
 
+/* ---- which of them ---- */
+
+static bool is_store(const char *path)
+{
+    char file[FC_PATH_MAX];
+    return fc_path_join(file, path, "meta.json", NULL) == FC_OK && fc_path_exists(file);
+}
+
+static bool is_run(const char *path)
+{
+    char file[FC_PATH_MAX];
+    return fc_path_join(file, path, "recipe.json", NULL) == FC_OK && fc_path_exists(file);
+}
+
+static bool is_sae(const char *path)
+{
+    return fc_sae_format_of(path) != NULL;
+}
+
+/* SAEs may have a config.json too, so they come before models. */
+static bool is_model(const char *path)
+{
+    char file[FC_PATH_MAX];
+    return fc_path_join(file, path, "config.json", NULL) == FC_OK && fc_path_exists(file);
+}
+
 static const struct kind {
-    const char *sign; /* the file that tells this kind of folder */
+    bool (*is_it)(const char *path);
     fc_status (*describe)(report *r, const char *path, fc_err *err);
 } kinds[] = {
-    {"meta.json", describe_store},
-    {"recipe.json", describe_run},
-    {"cfg.json", describe_sae},
-    {"config.json", describe_model},
+    {is_store, describe_store},
+    {is_run, describe_run},
+    {is_sae, describe_sae},
+    {is_model, describe_model},
 };
 
 static fc_status describe(report *r, const char *given, fc_err *err)
 {
-    char path[FC_PATH_MAX], file[FC_PATH_MAX];
+    char path[FC_PATH_MAX];
     FC_TRY(fc_hub_model_path(path, given, err));
+    if (!fc_path_exists(path)) FC_TRY(fc_sae_find(path, given, err));
     if (!fc_path_exists(path))
         return fc_fail(err, FC_IO, "%s: no such file or folder", path);
-    if (!fc_path_is_dir(path)) return describe_tensors(r, path, err);
-    for (size_t i = 0; i < FC_LEN(kinds); i++) {
-        FC_TRY(fc_path_join(file, path, kinds[i].sign, err));
-        if (fc_path_exists(file)) return kinds[i].describe(r, path, err);
-    }
-    return fc_fail(err, FC_FORMAT,
-                   "%s: not a store (meta.json), run (recipe.json), SAE (cfg.json) or "
-                   "model (config.json)",
-                   path);
+    if (!fc_path_is_dir(path)) return describe_arrays(r, path, err);
+    for (size_t i = 0; i < FC_LEN(kinds); i++)
+        if (kinds[i].is_it(path)) return kinds[i].describe(r, path, err);
+    return fc_fail(
+        err, FC_FORMAT,
+        "%s: not a store (meta.json), run (recipe.json), SAE (cfg.json, ae.pt, "
+        "params.npz, params.safetensors) or model (config.json)",
+        path);
 }
 
 static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
@@ -242,7 +301,7 @@ static fc_status run(fc_cli *cli, int argc, char *const *argv, fc_err *err)
 
 const fc_command fc_cmd_inspect = {
     .name = "inspect",
-    .summary = "say what a store, run, SAE, model or tensor file holds",
+    .summary = "say what a store, run, SAE of any tool, model or file of tensors holds",
     .usage = "facet inspect PATH...",
     .text = "Checks what it describes: shapes, types, and the checksums of a store's "
             "shards.\n",
