@@ -48,6 +48,13 @@ static double delta_of(const fc_token_loss *loss)
     return (double)loss->nll[FC_RUN_SAE] - (double)loss->nll[FC_RUN_ORIGINAL];
 }
 
+static int64_t bin_of(double delta)
+{
+    const double end = FC_DELTA_END;
+    const double place = floor((delta + end) / (2.0 * end) * FC_DELTA_BINS);
+    return (int64_t)fmin(fmax(place, 0.0), FC_DELTA_BINS - 1.0);
+}
+
 fc_status fc_token_losses_sum(const fc_token_losses *l, fc_eval_result *result,
                               fc_err *err)
 {
@@ -60,7 +67,9 @@ fc_status fc_token_losses_sum(const fc_token_losses *l, fc_eval_result *result,
         if (!loss->has_next) continue;
         n++;
         for (int r = 0; r < FC_EVAL_RUNS; r++) nll[r] += (double)loss->nll[r];
-        if (isfinite(delta_of(loss))) delta[n_finite++] = delta_of(loss);
+        if (!isfinite(delta_of(loss))) continue;
+        delta[n_finite++] = delta_of(loss);
+        result->delta_bin[bin_of(delta_of(loss))]++;
     }
     for (int r = 0; r < FC_EVAL_RUNS; r++) {
         result->cross_entropy[r] = nll[r] / (double)n;
