@@ -11,7 +11,8 @@
  *
  * Where even a panel of b is too large and lists are long enough to meet in its rows, spmm takes the
  * panel in blocks of rows: many lists draw on a block while it is in L2, each as far as it goes.
- * Sums are put down and taken up again exactly, so blocks do not show in float32.
+ * Sums are put down and taken up again exactly, so blocks do not show in float32. How many lists
+ * share a block shows in no result and may follow the number of threads.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/cpu/sparse_internal.h"
@@ -20,13 +21,16 @@
 #include "tensor/cpu/cpu_internal.h"
 
 enum {
-    SPMM_ROWS = 16,         /* of one chunk, which is one panel wide */
-    SPMM_ROWS_BLOCKED = 64, /* the same where b comes in blocks */
-    SDDMM_ROWS = 64,        /* of one chunk, which is all panels wide */
-    NEAR_BYTES = 800 << 10, /* of a panel that stays in L2 */
-    LIST_AHEAD = 8,         /* rows of the next list */
-    SHORT_ENTRIES = 12,     /* of a list, on average */
-    BLOCKED_ABOVE = 6       /* entries in a hundred: from there on blocks are faster */
+    SPMM_ROWS = 16,          /* of one chunk, which is one panel wide */
+    SPMM_ROWS_BLOCKED = 64,  /* the same where b comes in blocks: at least, and */
+    SPMM_ROWS_MOST = 256,    /* at most, by the number of threads */
+    CHUNKS_PER_THREAD = 3,   /* as many as leave none of them idle for long */
+    SDDMM_ROWS = 64,         /* of one chunk, which is all panels wide */
+    NEAR_BYTES = 800 << 10,  /* of a panel that stays in L2 */
+    BLOCK_BYTES = 600 << 10, /* of a block of rows that many lists draw on */
+    LIST_AHEAD = 8,          /* rows of the next list */
+    SHORT_ENTRIES = 12,      /* of a list, on average */
+    BLOCKED_ABOVE = 6        /* entries in a hundred: from there on blocks are faster */
 };
 
 static const fc_sparse_kernels *kernels_of(const fc_backend *be, fc_precision precision)
@@ -139,7 +143,7 @@ static void spmm_panel(const spmm_job *job, int64_t first, int64_t n_rows, int64
 {
     const fc_sparse_panel b = panel_of(&job->b, 0, col);
     float *const c = job->c + first * job->c_row + col;
-    fc_sparse_list left[SPMM_ROWS_BLOCKED];
+    fc_sparse_list left[SPMM_ROWS_MOST];
     for (int64_t r = 0; r < n_rows; r++) left[r] = list_of(&job->a, first + r);
     for (int64_t begin = 0; begin == 0 || begin < job->a.n_cols; begin += job->n_block)
         for (int64_t r = 0; r < n_rows; r++) {
@@ -189,6 +193,15 @@ static bool is_blocked(const fc_sparse *a, const fc_mat *b)
     return entries_of(a) * 100 > BLOCKED_ABOVE * a->n_rows * a->n_cols;
 }
 
+/* Lists that share a block: the more, the less often it is read from memory. */
+static int64_t blocked_rows(const fc_sparse *a, const fc_mat *b)
+{
+    const int64_t n_panels = fc_ceil_div(b->cols, FC_SPARSE_COLS);
+    const int64_t n_chunks = CHUNKS_PER_THREAD * (int64_t)fc_par_threads_here();
+    const int64_t rows = fc_ceil_div(a->n_rows * n_panels, n_chunks);
+    return fc_max(SPMM_ROWS_BLOCKED, fc_min(SPMM_ROWS_MOST, rows));
+}
+
 void fc_cpu_spmm(fc_backend *be, float *c, int64_t c_row, fc_sparse a, fc_mat b,
                  fc_precision precision, bool accumulate)
 {
@@ -202,8 +215,8 @@ void fc_cpu_spmm(fc_backend *be, float *c, int64_t c_row, fc_sparse a, fc_mat b,
                     .n_block = fc_max(a.n_cols, 1)};
     if (b.cols == 0) return;
     if (is_blocked(&a, &b)) {
-        job.n_rows = SPMM_ROWS_BLOCKED;
-        job.n_block = NEAR_BYTES / panel_row_bytes(&b);
+        job.n_rows = blocked_rows(&a, &b);
+        job.n_block = BLOCK_BYTES / panel_row_bytes(&b);
     }
     if (is_short(&a, &b)) {
         fc_par_for(a.n_rows, SPMM_ROWS, spmm_rows, &job);
