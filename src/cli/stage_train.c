@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,10 +137,12 @@ fc_status fc_train_record(json_t *entry, json_t *inputs, const fc_train_config *
         json_decref(inputs);
         return status;
     }
-    result->object = json_pack("{ss, ss, sI, sf, sf, sf, sf, sI, sf}", "command", "train",
-                               "out", run_dir, "steps", (json_int_t)r->steps, "total",
-                               r->total, "mse", r->mse, "l1", r->l1, "l0", r->l0, "dead",
-                               (json_int_t)r->n_dead, "seconds", r->seconds);
+    result->object = json_pack(
+        "{ss, ss, sI, sf, sf, so, sf, sf, sI, sf}", "command", "train", "out", run_dir,
+        "steps", (json_int_t)r->steps, "total", r->total, "mse", r->mse,
+        "explained_variance",
+        isfinite(r->explained_variance) ? json_real(r->explained_variance) : json_null(),
+        "l1", r->l1, "l0", r->l0, "dead", (json_int_t)r->n_dead, "seconds", r->seconds);
     snprintf(result->text, sizeof result->text,
              "%s: %" PRId64 " steps, mse %.4g, l0 %.1f, %" PRId64 " dead (%.0f s)\n",
              run_dir, r->steps, r->mse, r->l0, r->n_dead, r->seconds);

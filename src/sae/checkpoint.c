@@ -8,8 +8,8 @@
  *   fired, moved I64 [d_sae]    step in which each feature last fired, had a gradient; 0 = never
  *   topk_threshold  F64 [1]     of batchtopk
  *   max.epoch, max.before       F32 [d_sae], running maxima of the features
- *   log.window   F64 [9]        n, then losses.h in its order: sums since the last line of the log
- *   log.recent   F64 [100, 8]   losses of the last steps, a ring
+ *   log.window   F64 [10]       n, then losses.h in its order: sums since the last line of the log
+ *   log.recent   F64 [100, 9]   losses of the last steps, a ring
  *   metrics.csv  U8  [n]        the file as it was
  *
  * One table of tensors serves writing and reading. The checksum finds what a crash of the disk

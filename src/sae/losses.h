@@ -16,7 +16,8 @@
     X(L0_LOSS, l0_loss, "penalty on how many fire, with its coefficient")         \
     X(AUX, aux, "second reconstruction (AuxK, gate), with its coefficient")       \
     X(PRE_ACT, pre_act, "pre-activations of dead features, with its coefficient") \
-    X(INNER, inner, "squared errors of inner levels")
+    X(INNER, inner, "squared errors of inner levels")                             \
+    X(VARIANCE, variance, "of what is reconstructed, as mse; last steps of a run only")
 
 typedef enum fc_loss {
 #define FC_LOSS_ID(id, name, help) FC_LOSS_##id,

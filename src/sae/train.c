@@ -45,7 +45,7 @@ struct fc_training {
     fc_run_log *log;
     fc_train_state state;
     fc_resample_draw *draw;       /* [batch_size] */
-    double *middle;               /* [2, d_out] scratch of the start of b_dec */
+    double *middle;               /* [2, d_out] scratch: the start of b_dec, a mean */
     int64_t n_batches;            /* an epoch */
     int64_t n_steps;              /* in all */
     double begin_s, checkpoint_s; /* clock: start, last checkpoint */
@@ -180,6 +180,24 @@ static int64_t count_dead(const training *t)
     return n;
 }
 
+/* Of the batch's targets about their mean, as mse counts; in the last steps, for the result. */
+static double variance(training *t, const fc_fed_batch *batch)
+{
+    const int64_t d = t->feed->info.d_out;
+    double *const mean = t->middle, sum = 0;
+    if (t->state.n_done + FC_RECENT_STEPS < t->n_steps) return 0;
+    memset(mean, 0, (size_t)d * sizeof *mean);
+    for (int64_t i = 0; i < batch->n; i++)
+        for (int64_t j = 0; j < d; j++) mean[j] += (double)batch->y[i * d + j];
+    for (int64_t j = 0; j < d; j++) mean[j] /= (double)batch->n;
+    for (int64_t i = 0; i < batch->n; i++)
+        for (int64_t j = 0; j < d; j++) {
+            const double centred = (double)batch->y[i * d + j] - mean[j];
+            sum += centred * centred;
+        }
+    return sum / t->step->denominator;
+}
+
 static fc_status do_step(training *t, fc_err *err)
 {
     fc_train_state *s = &t->state;
@@ -193,6 +211,7 @@ static fc_status do_step(training *t, fc_err *err)
     t->step->l1_coefficient = fc_schedule_l1(&t->config, s->n_done);
     t->step->l0_coefficient = fc_schedule_l0(&t->config, s->n_done);
     fc_step_forward(t->step);
+    t->step->losses.variance = variance(t, &batch);
     const fc_losses *losses = &t->step->losses;
     if (!isfinite(losses->total))
         return fc_fail(err, FC_MISMATCH,
@@ -259,10 +278,15 @@ static bool is_checkpoint_due(const training *t)
     return fc_clock_s() - t->checkpoint_s >= every->seconds;
 }
 
+fc_status fc_training_checkpoint(fc_training *t, fc_err *err)
+{
+    return t->checkpoint_step == t->state.n_done ? FC_OK : save_checkpoint(t, err);
+}
+
 /* Ctrl-C: where the run stands is kept. */
 static fc_status stop(training *t, fc_err *err)
 {
-    if (t->checkpoint_step != t->state.n_done) FC_TRY(save_checkpoint(t, err));
+    FC_TRY(fc_training_checkpoint(t, err));
     return fc_fail(err, FC_CANCELLED,
                    "stopped at step %" PRId64 " of %" PRId64
                    " with a checkpoint in '%s': --resume goes on from there",
@@ -276,7 +300,7 @@ static fc_status after_step(training *t, fc_err *err)
     if (is_due(done, &t->config.histogram_every, t->n_steps)) FC_TRY(log_maxima(t, err));
     if (done == t->n_steps || is_checkpoint_due(t)) FC_TRY(save_checkpoint(t, err));
     const bool is_cancelled = fc_cancel_requested() && done < t->n_steps;
-    fc_progress_set(&t->progress, (double)done);
+    if (t->has_progress) fc_progress_set(&t->progress, (double)done);
     return is_cancelled ? stop(t, err) : FC_OK;
 }
 
@@ -300,6 +324,7 @@ fc_status fc_training_finish(fc_training *t, fc_train_result *result, fc_err *er
                                 .l1 = mean.l1,
                                 .l0 = mean.l0,
                                 .total = mean.total,
+                                .explained_variance = 1 - mean.mse / mean.variance,
                                 .seconds = fc_clock_s() - t->begin_s};
     return FC_OK;
 }
@@ -361,6 +386,22 @@ fc_status fc_training_open(fc_training **opened, const fc_train_config *config,
 done:
     fc_training_close(t);
     return status;
+}
+
+int64_t fc_training_steps_done(const fc_training *t)
+{
+    return t->state.n_done;
+}
+
+int64_t fc_training_steps(const fc_training *t)
+{
+    return t->n_steps;
+}
+
+void fc_training_hide_progress(fc_training *t)
+{
+    if (t->has_progress) fc_progress_end(&t->progress);
+    t->has_progress = false;
 }
 
 bool fc_training_is_done(const fc_training *t)

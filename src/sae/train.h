@@ -96,6 +96,8 @@ fc_status fc_train_check(const fc_train_config *config, fc_err *err);
 typedef struct fc_train_result {
     int64_t steps, n_dead;     /* dead over the last epoch, by the running maxima */
     double mse, l1, l0, total; /* means over the last 100 steps */
+    double
+        explained_variance; /* 1 - mse / variance over the same steps; NaN: rows are equal */
     double seconds;
 } fc_train_result;
 
@@ -121,6 +123,12 @@ fc_status fc_training_step(fc_training *training, fc_err *err);
 fc_status fc_training_finish(fc_training *training, fc_train_result *result,
                              fc_err *err);     /* writes sae/ */
 void fc_training_close(fc_training *training); /* accepts NULL */
+
+/* For who steps several: how far one is; no progress of its own; a checkpoint now. */
+int64_t fc_training_steps_done(const fc_training *training);
+int64_t fc_training_steps(const fc_training *training); /* in all */
+void fc_training_hide_progress(fc_training *training);
+fc_status fc_training_checkpoint(fc_training *training, fc_err *err);
 
 /* All of it. The feed is closed. */
 fc_status fc_train_feed(const fc_train_config *config, struct fc_feed *feed,
