@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "sae/encode.h"
+#include "sae/features_file.h"
 
 typedef struct own_options {
     char input[FC_FIELD_TEXT_MAX], tensor[FC_FIELD_TEXT_MAX], out[FC_FIELD_TEXT_MAX];

@@ -20,7 +20,7 @@ run 0 "$FACET" --help
 prints "facet demo"
 run 0 "$FACET" --version
 prints "facet "
-for command in demo run collect train study report tokenize activations inspect bench fetch; do
+for command in demo run collect train study report tokenize activations inspect bench fetch encode decode convert; do
     run 0 "$FACET" "$command" --help
     prints "usage: facet $command"
 done

@@ -1,4 +1,4 @@
-/* encode.h - features of rows into a file, and rows of activations back from features.
+/* features_file.h - features of rows into a file, and rows of activations back from features.
  *
  *   dense   features      F32 [n, d_sae]
  *   csr     crow_indices  I64 [n + 1]      entries of row t are crow_indices[t] .. [t+1] - 1
@@ -13,8 +13,8 @@
  * neither input nor output needs to fit into memory.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef FC_SAE_ENCODE_H
-#define FC_SAE_ENCODE_H
+#ifndef FC_SAE_FEATURES_FILE_H
+#define FC_SAE_FEATURES_FILE_H
 
 #include "acts/rows.h"
 #include "sae/sae.h"

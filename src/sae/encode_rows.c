@@ -1,11 +1,11 @@
-/* encode.c - rows -> normalised -> features -> file, a block of rows at a time.
+/* encode_rows.c - rows -> normalised -> features -> file, a block of rows at a time.
  *
  * A dense block goes to the file as it is. For csr the number of entries stands in the header but is
  * known at the end only, so columns and values wait in nameless files on the output's disk; row
  * borders, 8 bytes a row, wait in memory.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "sae/encode.h"
+#include "sae/features_file.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* decode.c - features of a file -> activations, a block of rows at a time.
+/* decode_rows.c - features of a file -> activations, a block of rows at a time.
  *
  *   y_t = (sum over features that fire of f_ti W_dec_i + b_dec) * scale_t + mean + shift_t
  *
@@ -16,7 +16,7 @@
 #include "formats/arrays.h"
 #include "formats/little_endian.h"
 #include "sae/arch.h"
-#include "sae/encode.h"
+#include "sae/features_file.h"
 
 enum { BLOCK_ROWS = 256, GRAIN = 16 };
 
