@@ -112,7 +112,7 @@ static int64_t expected_rows(const fc_bench_run *run)
     const bool *const has = run->config->has_part;
     const int64_t n_peaks = run->loops.bf16 != NULL ? 7 : 6;
     const int64_t ways = run->n_threads > 1 ? 2 : 1; /* one thread, all threads */
-    return n_peaks * (has[FC_BENCH_PEAKS] ? ways : 1) + 6 * has[FC_BENCH_TRAIN] +
+    return n_peaks * (has[FC_BENCH_PEAKS] ? ways : 1) + 10 * has[FC_BENCH_TRAIN] +
            2 * has[FC_BENCH_COLLECT] + 2 * ways * has[FC_BENCH_STUDY] +
            ways * has[FC_BENCH_TOKENIZE];
 }

@@ -1,9 +1,10 @@
-/* bench_train.c - one training step, at three ways of firing and two precisions.
+/* bench_train.c - one training step, at three ways of firing and two of competing, in two precisions.
  *
  *   1 %      of the features fire on a row: what sparse recipes end with
  *   12 %     the beginning of training
  *   seed     the end of the recipe 'seed' at 1152 -> 9216: 6,788 of 9,216 features are dead, and
  *            1,131 fire on a row
+ *   topk     the 32 or 128 strongest of each row; `select` is what the choice itself takes
  *
  * The step is that of `facet train` with the recipe's configuration, but a learning rate of almost 0,
  * so that the features go on firing as they were set to (rates.h). Batches are parts of one set
@@ -12,23 +13,29 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "bench/bench_internal.h"
 #include "bench/train_limit.h"
+#include "sae/select.h"
 #include "sae/step.h"
 
 typedef struct cell {
     const char *name;
     double share; /* of the features that are not dead, firing on a row */
     double dead;  /* share of all features */
+    const char *arch;
+    int64_t k;
 } cell;
 
 static const cell cells[] = {
-    {"1 % fire", 0.01, 0.0},
-    {"12 % fire", 0.12, 0.0},
-    {"as after the seed recipe", 1131.0 / (9216 - 6788), 6788.0 / 9216},
+    {"1 % fire", 0.01, 0.0, "standard", 0},
+    {"12 % fire", 0.12, 0.0, "standard", 0},
+    {"as after the seed recipe", 1131.0 / (9216 - 6788), 6788.0 / 9216, "standard", 0},
+    {"topk 32", 0.12, 0.0, "topk", 32},
+    {"topk 128", 0.12, 0.0, "topk", 128},
 };
 
 typedef struct training {
@@ -62,6 +69,23 @@ static fc_status encode(void *ctx, double *seconds, fc_err *err)
     (void)seconds;
     (void)err;
     fc_codes_encode(step->codes, step->sae, step->be, t->x, step->n);
+    return FC_OK;
+}
+
+/* The selection alone, from z in memory. */
+static fc_status choose(void *ctx, double *seconds, fc_err *err)
+{
+    const training *const t = ctx;
+    fc_codes *const codes = t->step->codes;
+    const fc_select_job job = {.z = fc_codes_z(codes),
+                               .scale = codes->norm,
+                               .n_ids = codes->d_sae,
+                               .n = codes->n,
+                               .k = t->step->sae->k,
+                               .is_positive = true};
+    (void)seconds;
+    (void)err;
+    (void)fc_select_run(fc_codes_select(codes), t->step->be, &job, &codes->lists, 0);
     return FC_OK;
 }
 
@@ -102,6 +126,16 @@ static void add_limit(const fc_bench_run *run, fc_bench_row *row, const fc_step 
     fc_bench_limit_detail(row, "other", 1e3 * limit.other, "ms");
 }
 
+/* A part of the step, for a fifth of a row's time. */
+static fc_status sample_part(fc_bench_run *run, fc_work_fn *fn, training *t,
+                             fc_sample_stats *stats, fc_err *err)
+{
+    fc_sampler_set_seconds(run->sampler, 0.2 * run->seconds);
+    const fc_status status = fc_sampler_run(run->sampler, fn, t, stats, err);
+    fc_sampler_set_seconds(run->sampler, run->seconds);
+    return status;
+}
+
 static fc_status measure_step(fc_bench_run *run, const char *name, training *t,
                               fc_err *err)
 {
@@ -115,11 +149,12 @@ static fc_status measure_step(fc_bench_run *run, const char *name, training *t,
     const double l0 = t->step->losses.l0;
     const int64_t n_moving = count_moving(t->step);
     add_limit(run, row, t->step, n_moving);
-    fc_sampler_set_seconds(run->sampler, 0.2 * run->seconds);
-    const fc_status status = fc_sampler_run(run->sampler, encode, t, &encoding, err);
-    fc_sampler_set_seconds(run->sampler, run->seconds);
-    FC_TRY(status);
+    FC_TRY(sample_part(run, encode, t, &encoding, err));
     add_parts(row, t, encoding.median);
+    if (fc_codes_select(t->step->codes) != NULL) {
+        FC_TRY(sample_part(run, choose, t, &encoding, err));
+        fc_bench_detail_add(row, "select", 1e3 * encoding.median, "ms");
+    }
     fc_bench_detail_add(row, "fire", 100.0 * l0 / (double)t->step->sae->d_sae, "%");
     fc_bench_detail_add(row, "l0", l0, "");
     fc_bench_detail_add(row, "moving", (double)n_moving, "features");
@@ -141,6 +176,9 @@ static fc_status measure_cell(fc_bench_run *run, const cell *at, fc_err *err)
     config.batch_size = c->batch;
     FC_TRY_GOTO(
         fc_bench_sae(run, at->share, n_dead, t.n_batches * c->batch, &sae, &x, err));
+    (void)snprintf(sae->arch, sizeof sae->arch, "%s", at->arch); /* of the same tensors */
+    while (strcmp(fc_arch_at(config.arch)->name, at->arch) != 0) config.arch++;
+    config.k = (double)fc_max(1, fc_min(at->k, c->d_sae / 2));
     for (int bf16 = 0; bf16 < 2; bf16++) {
         char name[80];
         config.precision = bf16 ? FC_BF16_PRECISION : FC_F32_PRECISION;
