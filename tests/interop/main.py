@@ -14,6 +14,7 @@ import tempfile
 import warnings
 
 import check_eval
+import check_exchange
 import check_features
 import check_hub
 import check_saelens
@@ -69,8 +70,8 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         c = Checks(sys.argv[1], pathlib.Path(work))
         tiny_run(c)
-        for tool in (check_tensorboard, check_store, check_saelens, check_transformers, check_eval, check_features,
-                     check_hub):
+        for tool in (check_tensorboard, check_store, check_saelens, check_exchange, check_transformers, check_eval,
+                     check_features, check_hub):
             print(f"\n{tool.__doc__.splitlines()[0]}")
             tool.check(c)
     print(f"\n{c.n_passed} passed, {c.n_failed} failed")

@@ -13,6 +13,8 @@ if ! cmp -s "$wanted" "$venv/installed.txt"; then
     # torch first and by itself: with it in place pip does not fetch a build for a GPU.
     "$venv/bin/pip" install --quiet "$(grep '^torch==' "$wanted")" >&2
     "$venv/bin/pip" install --quiet --requirement "$wanted" >&2
+    # Without what they ask for, which is large and which their classes do not need.
+    "$venv/bin/pip" install --quiet --no-deps $(sed -n 's/^# alone: //p' "$wanted") >&2
     cp "$wanted" "$venv/installed.txt"
 fi
 echo "$venv/bin/python"
