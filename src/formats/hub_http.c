@@ -49,7 +49,7 @@ static void copy_word(char *to, size_t size, const char *value, size_t n)
 /* W/"abc" to abc. */
 static void copy_etag(char *to, const char *value, size_t n)
 {
-    char word[FC_HTTP_WORD_MAX];
+    char word[FC_HTTP_WORD_MAX] = "";
     copy_word(word, sizeof word, value, n);
     char *begin = strncmp(word, "W/", 2) == 0 ? word + 2 : word;
     if (*begin == '"') begin++;

@@ -267,6 +267,7 @@ static fc_status next_line(fc_text_file *file, fc_line *line, bool *is_end, fc_e
         line->title = rows->name;
         line->n_title = rows->n_name;
     }
+    FC_CHECK(rows->at != NULL); /* a row without text was passed over */
     const size_t n_left = (size_t)(rows->end - rows->at);
     const char *newline = rows->conversations ? NULL : memchr(rows->at, '\n', n_left);
     line->text = rows->at;

@@ -198,7 +198,7 @@ static void what_is_there_or_is_no_name_stays_as_it_is(void **state)
 static void a_ref_that_is_no_commit_is_refused(void **state)
 {
     (void)state;
-    static const char *const refs[] = {"../../../etc", "", "0123", COMMIT "0",
+    static const char *const refs[] = {"../../../etc", "", "0123", (COMMIT "0"),
                                        "0123456789ABCDEF0123456789abcdef01234567"};
     char path[FC_PATH_MAX];
     fc_err err = {0};
