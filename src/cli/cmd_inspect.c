@@ -263,8 +263,9 @@ static const struct kind {
 static fc_status describe(report *r, const char *given, fc_err *err)
 {
     char path[FC_PATH_MAX];
-    FC_TRY(fc_hub_model_path(path, given, err));
-    if (!fc_path_exists(path)) FC_TRY(fc_sae_find(path, given, err));
+    const bool is_inside = !fc_path_exists(given) && strchr(given, ':') != NULL;
+    FC_TRY(is_inside ? fc_sae_find(path, given, err)
+                     : fc_hub_model_path(path, given, err));
     if (!fc_path_exists(path))
         return fc_fail(err, FC_IO, "%s: no such file or folder", path);
     if (!fc_path_is_dir(path)) return describe_arrays(r, path, err);

@@ -39,7 +39,9 @@ fc_status fc_sae_find(char *path, const char *given, fc_err *err)
     fc_hub_name name;
     FC_TRY(fc_path_join(path, NULL, given, err));
     if (!fc_path_exists(given) && fc_hub_name_parse(&name, given) && name.subset[0]) {
-        FC_TRY(fc_hub_snapshot(inner, FC_HUB_MODEL, &name, err));
+        fc_hub_name model = name; /* the subset is a folder of it */
+        model.subset[0] = '\0';
+        FC_TRY(fc_hub_snapshot(inner, FC_HUB_MODEL, &model, err));
         return fc_path_join(path, inner, name.subset, err);
     }
     if (fc_sae_format_of(given) != NULL) return FC_OK;

@@ -19,6 +19,19 @@ prints "24 x 96  decoder.weight"
 run 0 "$FACET" inspect "$there/topk" --json
 prints '"format":"saelens"'
 
+# by name, from the cache of the hub
+export HF_HUB_CACHE="$work/hub"
+commit=0123456789012345678901234567890123456789
+repo=$work/hub/models--google--gemma-scope-2-1b-it
+mkdir -p "$repo/refs" "$repo/snapshots/$commit/mlp_out"
+printf %s $commit >"$repo/refs/main"
+cp -r "$scope" "$repo/snapshots/$commit/mlp_out"
+run 0 "$FACET" inspect google/gemma-scope-2-1b-it:mlp_out/layer_25_width_16k_l0_small
+prints "a Gemma Scope 2 folder"
+run 0 "$FACET" convert google/gemma-scope-2-1b-it:mlp_out/layer_25_width_16k_l0_small "$work/named" --to saelens
+run 1 "$FACET" inspect google/gemma-scope-2-4b-it:mlp_out/layer_25
+says "'facet fetch google/gemma-scope-2-4b-it'"
+
 # to each tool, and refused where it cannot compute the SAE, or where something is already
 for to in saelens sparsify dictionary_learning npz projector; do
     run 0 "$FACET" convert "$there/topk" "$work/$to" --to $to
