@@ -73,8 +73,9 @@ typedef struct fc_arch {
     bool has_second;     /* lists have a second number while training */
     bool
         has_auxk; /* competing features: by z ||W_dec_i|| if asked; dead ones have a loss */
-    bool has_levels;  /* matryoshka_widths */
-    bool has_extra;   /* codes.extra is made while training */
+    bool has_levels; /* matryoshka_widths */
+    bool has_band;  /* lists while training: what fires, then what might have (value 0) */
+    bool has_extra; /* codes.extra is made while training */
     bool needs_norms; /* ||W_dec_i|| in every step */
     unsigned fixed;   /* tensors that no gradient moves */
     unsigned losses;  /* bit 1 << fc_loss for each beyond total, mse, l1 and l0 */

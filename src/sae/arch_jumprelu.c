@@ -12,8 +12,9 @@
  *
  *   d f / d theta = -(theta / epsilon) K,   d H / d theta = -(1 / epsilon) K,   d f / d z = H
  *
- * and with jumprelu_ste_to_input the negatives of both are gradients of z, too. So lists hold the
- * entries with K = 1 that do not fire, with value 0. Features that fire less than that are below
+ * and with jumprelu_ste_to_input the negatives of both are gradients of z, too. So lists hold, behind
+ * what fires, the entries with K = 1 that do not, with value 0: the decoder never sees them, and the
+ * encoder only then. Features that fire less than that are below
  * theta on nearly all rows: the gradient of the pre-activation loss is one number dz_all for all
  * rows, taken back at the entries that fire.
  *
@@ -36,27 +37,34 @@ static bool is_in_band(float z, float theta, float width)
 
 /* --- features ----------------------------------------------------------------------------- */
 
+/* What fires moves to the front of the list; the others wait at the end of the row of values, which has
+ * room for both. */
 static void band_row(const fc_feature_block *b, int64_t r)
 {
     const float theta = b->sae->threshold[b->first + r];
     const float width = (float)b->config->jumprelu_bandwidth;
     int32_t *const index = b->to.index + r * b->to.index_row;
     float *const value = b->to.value + r * b->to.value_row;
+    float *const end = value + b->n;
     double sum = 0.0;
     float max = 0.0f;
-    int64_t n = 0, n_firing = 0;
+    int64_t n_firing = 0, n_waiting = 0;
     for (int64_t j = 0; j < b->to.count[r]; j++) {
-        const float z = fc_block_z(b, r, index[j]);
-        const bool fires = z > theta;
-        if (!fires && !is_in_band(z, theta, width)) continue;
-        index[n] = index[j];
-        value[n++] = fires ? z : 0.0f;
-        if (!fires) continue;
-        n_firing++;
-        sum += (double)z;
-        max = z > max ? z : max;
+        const int32_t t = index[j];
+        const float z = fc_block_z(b, r, t);
+        if (z > theta) {
+            index[n_firing] = t;
+            value[n_firing++] = z;
+            sum += (double)z;
+            max = z > max ? z : max;
+        } else if (is_in_band(z, theta, width)) {
+            memcpy(end - ++n_waiting, &t, sizeof t);
+        }
     }
-    b->to.count[r] = n;
+    for (int64_t k = 0; k < n_waiting; k++)
+        memcpy(index + n_firing + k, end - 1 - k, sizeof *index);
+    memset(value + n_firing, 0, (size_t)n_waiting * sizeof *value);
+    b->to.count[r] = n_firing + n_waiting;
     b->firing.count[r] = n_firing;
     b->firing.sum[r] = sum;
     b->firing.max[r] = max;
@@ -85,10 +93,10 @@ void fc_activate_jumprelu(const fc_feature_block *b)
     }
     fc_list_above(b, floor);
     for (int64_t r = 0; r < b->n_rows; r++) {
-        band_row(b, r);
         b->extra[r] = 0.0;
         if (b->config->pre_act_coefficient > 0.0 && b->is_dead[r])
             b->extra[r] = sum_below(b, r);
+        band_row(b, r);
     }
 }
 
@@ -111,8 +119,7 @@ static void tanh_sums(int64_t begin, int64_t end, int worker, void *ctx)
         const float *const f = l->value + l->begin[i];
         const double c = s->config.jumprelu_tanh_scale * (double)s->norm[i];
         double sum = 0.0, slopes = 0.0;
-        for (int64_t j = 0; j < l->count[i]; j++) {
-            if (!(f[j] > 0.0f)) continue;
+        for (int64_t j = 0; j < s->codes->firing.count[i]; j++) {
             const double value = (double)tanhf((float)(c * (double)f[j]));
             sum += value;
             slopes += (double)f[j] * (1.0 - value * value);
@@ -145,11 +152,8 @@ static double count_loss(fc_step *s)
     const fc_lists *l = &s->codes->lists;
     double loss = 0.0;
     for (int64_t t = 0; t < s->n; t++) {
-        const float *const f = l->token_value + l->token_begin[t];
-        int64_t l0 = 0;
-        for (int64_t j = 0; j < l->token_count[t]; j++) l0 += f[j] > 0.0f;
-        const double over = (double)l0 - tau;
-        loss += is_quadratic ? 2.0 / tau * over * over : (double)l0;
+        const double l0 = (double)l->token_count[t], over = l0 - tau;
+        loss += is_quadratic ? 2.0 / tau * over * over : l0;
         s->row_weight[t] =
             (float)(is_quadratic ? lambda * 4.0 / tau * over / n : lambda / n);
     }
@@ -236,6 +240,7 @@ fc_status fc_check_jumprelu(const fc_train_config *config, fc_err *err)
 const fc_arch fc_arch_jumprelu = {
     .name = "jumprelu",
     .tensors = FC_HAS_FOUR | FC_HAS_THRESHOLD,
+    .has_band = true,
     .has_extra = true,
     .needs_norms = true,
     .inference = {fc_activate_threshold, FC_SELECT_NONE},

@@ -22,15 +22,15 @@ static fc_status check_jumprelu(const fc_train_config *config, fc_err *err)
         .loss = fc_loss_l1, .backward = fc_backward_plain,                            \
     }
 
-#define JUMPRELU_TRANSCODER(arch, more)                                              \
-    {                                                                                \
-        .name = arch, .tensors = FC_HAS_FOUR | FC_HAS_THRESHOLD | (more),            \
-        .is_transcoder = true, .has_extra = true, .needs_norms = true,               \
-        .losses = 1U << FC_LOSS_L0_LOSS | 1U << FC_LOSS_PRE_ACT,                     \
-        .inference = {fc_activate_threshold, FC_SELECT_NONE},                        \
-        .training = {fc_activate_jumprelu, FC_SELECT_NONE}, .check = check_jumprelu, \
-        .begin = fc_begin_jumprelu, .loss = fc_loss_jumprelu,                        \
-        .backward = fc_backward_jumprelu,                                            \
+#define JUMPRELU_TRANSCODER(arch, more)                                                  \
+    {                                                                                    \
+        .name = arch, .tensors = FC_HAS_FOUR | FC_HAS_THRESHOLD | (more),                \
+        .is_transcoder = true, .has_band = true, .has_extra = true, .needs_norms = true, \
+        .losses = 1U << FC_LOSS_L0_LOSS | 1U << FC_LOSS_PRE_ACT,                         \
+        .inference = {fc_activate_threshold, FC_SELECT_NONE},                            \
+        .training = {fc_activate_jumprelu, FC_SELECT_NONE}, .check = check_jumprelu,     \
+        .begin = fc_begin_jumprelu, .loss = fc_loss_jumprelu,                            \
+        .backward = fc_backward_jumprelu,                                                \
     }
 
 const fc_arch fc_arch_transcoder = RELU_TRANSCODER("transcoder", 0);

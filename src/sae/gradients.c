@@ -169,13 +169,22 @@ static void emit_lists(const run *r, int param)
     }
 }
 
+/* The first term's entries that fire. */
+static fc_sparse firing_rows(const run *r)
+{
+    const fc_step *s = r->p->s;
+    fc_sparse rows = r->rows;
+    if (s->arch->has_band) rows.count = s->codes->firing.count + r->first;
+    return rows;
+}
+
 /* g = the first term's entries times delta (+ the second's). */
 static void decoder_gradient(const run *r)
 {
     fc_step *s = r->p->s;
     const fc_ops *op = s->be->ops;
     const int64_t d = s->sae->d_out;
-    op->spmm(s->be, r->w->g, d, r->rows, fc_step_delta(s, &s->main, r->level),
+    op->spmm(s->be, r->w->g, d, firing_rows(r), fc_step_delta(s, &s->main, r->level),
              s->precision, false);
     if (s->aux.lists != NULL) {
         fc_sparse rows = r->aux;
@@ -190,14 +199,33 @@ static void decoder_gradient(const run *r)
     emit_lists(r, FC_W_DEC);
 }
 
+/* g += what entries behind those that fire send to z. */
+static void add_band(const run *r)
+{
+    const fc_step *s = r->p->s;
+    int64_t begin[FC_STEP_LISTS], count[FC_STEP_LISTS];
+    fc_sparse rows = r->rows;
+    for (int64_t k = 0; k < r->m; k++) {
+        const int64_t n_firing = s->codes->firing.count[r->first + k];
+        begin[k] = r->rows.begin[k] + n_firing;
+        count[k] = r->rows.count[k] - n_firing;
+    }
+    rows.begin = begin;
+    rows.count = count;
+    rows.value = r->w->dz;
+    s->be->ops->spmm(s->be, r->w->g, s->sae->d_in, rows, fc_step_x(s), s->precision,
+                     true);
+}
+
 static void encoder_gradient(const run *r)
 {
     fc_step *s = r->p->s;
     const fc_ops *op = s->be->ops;
     const int64_t d = s->sae->d_in;
-    fc_sparse rows = r->rows;
+    fc_sparse rows = firing_rows(r);
     rows.value = r->w->dz;
     op->spmm(s->be, r->w->g, d, rows, fc_step_x(s), s->precision, false);
+    if (s->arch->has_band && s->config.jumprelu_ste_to_input) add_band(r);
     if (r->aux.n_rows > 0) {
         rows = r->aux;
         rows.value = r->w->df_aux;

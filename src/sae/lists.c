@@ -65,6 +65,12 @@ void fc_lists_deinit(fc_lists *l)
 
 /* --- turning ---------------------------------------------------------------------------- */
 
+/* Entries of feature i that are turned. */
+static int64_t n_front(const fc_lists *l, int64_t i)
+{
+    return l->front != NULL ? fc_min(l->front[i], l->count[i]) : l->count[i];
+}
+
 static void count_block(int64_t begin, int64_t end, int worker, void *ctx)
 {
     (void)worker;
@@ -73,7 +79,8 @@ static void count_block(int64_t begin, int64_t end, int worker, void *ctx)
     memset(count, 0, (size_t)l->n * sizeof *count);
     for (int64_t i = begin; i < end; i++) {
         const int32_t *index = l->index + l->begin[i];
-        for (int64_t j = 0; j < l->count[i]; j++) count[index[j]]++;
+        const int64_t n = n_front(l, i);
+        for (int64_t j = 0; j < n; j++) count[index[j]]++;
     }
 }
 
@@ -104,7 +111,8 @@ static void fill_block(int64_t begin, int64_t end, int worker, void *ctx)
         const int32_t *index = l->index + l->begin[i];
         const float *value = l->value + l->begin[i];
         const float *second = l->second != NULL ? l->second + l->begin[i] : NULL;
-        for (int64_t j = 0; j < l->count[i]; j++) {
+        const int64_t n = n_front(l, i);
+        for (int64_t j = 0; j < n; j++) {
             const int64_t to = l->token_begin[index[j]] + place[index[j]]++;
             l->feature[to] = (int32_t)i;
             l->token_value[to] = value[j];

@@ -6,7 +6,8 @@
  *                feature[j]
  *
  * Rows of a feature ascend, and so do features of a row. Whoever fills the first form calls
- * fc_lists_turn for the second.
+ * fc_lists_turn for the second. A feature's list may go on behind those entries that count for
+ * decoding (front), ascending anew.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_SAE_LISTS_H
@@ -20,6 +21,8 @@ typedef struct fc_lists {
     int64_t n;        /* rows of this batch */
     int64_t *begin;   /* [d_sae] */
     int64_t *count;   /* [d_sae] */
+    const int64_t
+        *front; /* [d_sae] entries that the form by row takes; NULL: all. Borrowed */
     int32_t *index;
     float *value, *second; /* second: another number for each entry, or NULL */
 

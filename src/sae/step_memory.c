@@ -159,6 +159,7 @@ fc_status fc_step_new(fc_step **created, const fc_train_config *config, fc_backe
     }
     s->scratch->rest_steps = rest_steps(config->adam_beta1);
     s->codes->is_dead = s->is_dead;
+    if (s->arch->has_band) s->codes->lists.front = s->codes->firing.count;
     if (sae->is_rescaled) s->codes->norm = s->norm;
     *created = s;
     return FC_OK;

@@ -17,7 +17,7 @@
 #include "sae/resample.h"
 #include "sae/step.h"
 
-enum { D = 20, F = 150, N = 32, N_ARCHS = 10, STEPS = 30 };
+enum { D = 20, F = 150, N = 30, N_ARCHS = 10, STEPS = 30 };
 
 typedef struct rig {
     fc_train_config config;
