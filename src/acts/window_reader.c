@@ -144,6 +144,16 @@ bool fc_window_reader_is_ready(fc_window_reader *reader)
             fc_windows_has(w, last_window(w, &reader->place)));
 }
 
+fc_status fc_windows_wait_first(fc_windows *w, fc_err *err)
+{
+    const fc_window_reader *first = NULL;
+    FC_TRY(fc_windows_want(w, err));
+    for (const fc_window_reader *r = w->readers; r != NULL; r = r->next)
+        if (r->needed <= r->last && (first == NULL || r->needed < first->needed))
+            first = r;
+    return first == NULL ? FC_OK : fc_windows_wait(w, last_window(w, &first->place), err);
+}
+
 static void order_window(fc_window_reader *r, int64_t k)
 {
     if (r->ordered == k) return;

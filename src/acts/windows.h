@@ -75,6 +75,9 @@ void fc_window_reader_free(fc_window_reader *reader); /* accepts NULL */
  * is not there must not wait for it while others have theirs. */
 bool fc_window_reader_is_ready(fc_window_reader *reader);
 
+/* Waits until the reader that is hindmost has its next batch. Fails like next. */
+fc_status fc_windows_wait_first(fc_windows *windows, fc_err *err);
+
 typedef struct fc_window_batch { /* borrowed until the next call */
     const float *x;              /* [n, width] normalised */
     const uint32_t *row;         /* [n] rows of the epoch */

@@ -33,7 +33,8 @@ typedef struct fc_command {
 
 extern const fc_command fc_cmd_tokenize, fc_cmd_activations, fc_cmd_collect, fc_cmd_train,
     fc_cmd_study, fc_cmd_eval, fc_cmd_report, fc_cmd_run, fc_cmd_demo, fc_cmd_inspect,
-    fc_cmd_bench, fc_cmd_find, fc_cmd_fetch, fc_cmd_encode, fc_cmd_decode, fc_cmd_convert;
+    fc_cmd_bench, fc_cmd_find, fc_cmd_sweep, fc_cmd_fetch, fc_cmd_encode, fc_cmd_decode,
+    fc_cmd_convert;
 
 /* Parses argv, sets up messages, threads and Ctrl-C. *is_done: only help was asked for (and given). */
 fc_status fc_cli_begin(fc_cli *cli, const fc_command *command, int argc,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "formats/manifest.h"
 
 /* Members that do not touch the result: they may differ from run to run. */
@@ -148,6 +149,21 @@ fc_status fc_run_settle(const char *run_dir, const fc_backend *be, const fc_feed
                                   err));
     status = settle_shuffle(config, there, feed, memory_bytes, path, err);
 done:
+    json_decref(recipe);
+    return status;
+}
+
+fc_status fc_run_check(const char *run_dir, const fc_backend *be, const fc_feed *feed,
+                       const fc_train_config *config, fc_err *err)
+{
+    char path[FC_PATH_MAX];
+    fc_train_config settled = *config;
+    json_t *recipe = NULL;
+    FC_TRY(fc_path_join(path, run_dir, "recipe.json", err));
+    FC_TRY(fc_run_settle(run_dir, be, feed, fc_memory_bytes(), &settled, err));
+    if (!fc_path_exists(path)) return FC_OK;
+    fc_status status = make_recipe(&recipe, &settled, feed, err);
+    if (status == FC_OK) status = compare_recipes(path, recipe, err);
     json_decref(recipe);
     return status;
 }

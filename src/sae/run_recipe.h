@@ -19,6 +19,11 @@
 fc_status fc_run_settle(const char *run_dir, const fc_backend *be, const fc_feed *feed,
                         int64_t memory_bytes, fc_train_config *config, fc_err *err);
 
+/* Whether the run in run_dir, if there is one, was asked the same: FC_MISMATCH as below. Nothing is
+ * written. */
+fc_status fc_run_check(const char *run_dir, const fc_backend *be, const fc_feed *feed,
+                       const fc_train_config *config, fc_err *err);
+
 /* Writes run_dir/recipe.json. Where there is one already: is_resume false is refused; otherwise it
  * must say the same but for checkpoint_every and the paths of store and model, and the first
  * difference is named (FC_MISMATCH). hash receives a digest of what must be the same. */
