@@ -12,6 +12,17 @@ bool fc_figure_has_live(const fc_report_data *d)
     return d->n_live > 0;
 }
 
+void fc_figure_range(const double *y, int64_t n, bool is_log, double *low, double *high)
+{
+    *low = HUGE_VAL, *high = -HUGE_VAL;
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(y[i]) || (is_log && !(y[i] > 0))) continue;
+        *low = fmin(*low, y[i]);
+        *high = fmax(*high, y[i]);
+    }
+    if (!(*low <= *high)) *low = is_log ? 0.1 : 0, *high = 1;
+}
+
 fc_status fc_figure_features_csv(fc_strbuf *out, const fc_report_data *d, fc_err *err)
 {
     FC_TRY(fc_strbuf_addf(out, err, "feature,max,mean_active,frequency,n_active,dead\n"));

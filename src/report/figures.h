@@ -21,7 +21,8 @@ extern const fc_figure fc_fig_loss, fc_fig_sparsity_curves, fc_fig_l0, fc_fig_fr
     fc_fig_frequency_strength, fc_fig_strength_map, fc_fig_strength_bars,
     fc_fig_strengths, fc_fig_nearest;
 
-/* Shared by the figures' files. */
+/* Shared by the figures' files. *low .. *high: of the values that can be drawn; 0 .. 1 of none. */
+void fc_figure_range(const double *y, int64_t n, bool is_log, double *low, double *high);
 bool fc_figure_has_live(const fc_report_data *data);
 fc_status fc_figure_features_csv(fc_strbuf *out, const fc_report_data *data, fc_err *err);
 
@@ -38,6 +39,18 @@ fc_axes fc_bins_draw(cairo_t *cr, fc_box box, const fc_bins *h, bool is_log_x,
 
 /* All of them, in the order of the report. */
 const fc_figure *const *fc_figures(int *n);
+
+/* Anything that can be drawn and has data. */
+typedef struct fc_drawing {
+    const char *name;
+    double height;
+    void (*draw)(cairo_t *cr, fc_box box, const void *ctx);
+    fc_status (*csv)(fc_strbuf *out, const void *ctx, fc_err *err);
+    const void *ctx; /* borrowed */
+} fc_drawing;
+
+/* figures/NAME.png (twice the size), .svg and .csv in dir, where figures/ exists. */
+fc_status fc_drawing_save(const fc_drawing *drawing, const char *dir, fc_err *err);
 
 /* figures/NAME.png (twice the size), .svg and .csv in run_dir. */
 fc_status fc_figure_save(const fc_figure *figure, const fc_report_data *data,

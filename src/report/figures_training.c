@@ -6,17 +6,6 @@
 #include "base/strbuf.h"
 #include "report/figures.h"
 
-static void range_of(const double *y, int64_t n, bool is_log, double *low, double *high)
-{
-    *low = HUGE_VAL, *high = -HUGE_VAL;
-    for (int64_t i = 0; i < n; i++) {
-        if (!isfinite(y[i]) || (is_log && !(y[i] > 0))) continue;
-        *low = fmin(*low, y[i]);
-        *high = fmax(*high, y[i]);
-    }
-    if (!(*low <= *high)) *low = is_log ? 0.1 : 0, *high = 1;
-}
-
 static bool has_curves(const fc_report_data *d)
 {
     return d->n_points > 1;
@@ -37,10 +26,10 @@ static void draw_curve(cairo_t *cr, fc_box box, const fc_report_data *d, const c
                  .is_log_y = c->is_log,
                  .title = c->title,
                  .x_label = "step"};
-    range_of(x, n, false, &a.x0, &a.x1);
+    fc_figure_range(x, n, false, &a.x0, &a.x1);
     a.x0 = 0;
     if (!(a.x1 > 0)) a.x1 = 1;
-    range_of(y, n, c->is_log, &a.y0, &a.y1);
+    fc_figure_range(y, n, c->is_log, &a.y0, &a.y1);
     if (!c->is_log) a.y0 = fmin(a.y0, 0);
     fc_nice_range(&a.y0, &a.y1, c->is_log);
     fc_axes_draw(cr, &a);

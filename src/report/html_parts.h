@@ -6,7 +6,7 @@
 #ifndef FC_REPORT_HTML_PARTS_H
 #define FC_REPORT_HTML_PARTS_H
 
-/* Text of "page.html", "page.css", "data.js" or "page.js", zero-terminated; NULL for another name. */
+/* Text of "page.html", "compare.js" and so on, zero-terminated; NULL for another name. */
 const char *fc_html_part_text(const char *name);
 
 /* All names, "a, b, c". */

@@ -102,10 +102,10 @@ static fc_status add_verdicts(fc_strbuf *out, const fc_report_data *d, fc_err *e
                                          [FC_GRADE_GOOD] = "good",
                                          [FC_GRADE_FAIR] = "fair",
                                          [FC_GRADE_BAD] = "bad"};
-    fc_verdict verdict[FC_N_VERDICTS];
-    fc_verdicts(verdict, d);
+    fc_verdict verdict[FC_MOST_VERDICTS];
+    const int n = fc_verdicts(verdict, d);
     FC_TRY(fc_strbuf_addf(out, err, ",\n\"numbers\":["));
-    for (int i = 0; i < FC_N_VERDICTS; i++)
+    for (int i = 0; i < n; i++)
         FC_TRY(fc_strbuf_addf(out, err,
                               "%s{\"name\":\"%s\",\"grade\":\"%s\",\"value\":\"%s\","
                               "\"remark\":\"%s\"}",

@@ -21,11 +21,11 @@ static void draw_numbers(fc_flow *f, const fc_report_data *d)
                                     [FC_GRADE_FAIR] = FC_ORANGE,
                                     [FC_GRADE_BAD] = FC_VERMILION};
     const fc_type value_type = {19, 600, FC_INK, false};
-    const double gap = 16, w = (fc_column - gap * (FC_N_VERDICTS - 1)) / FC_N_VERDICTS;
-    fc_verdict verdict[FC_N_VERDICTS];
+    fc_verdict verdict[FC_MOST_VERDICTS];
+    const int n = fc_verdicts(verdict, d);
+    const double gap = n > 4 ? 12 : 16, w = (fc_column - gap * (n - 1)) / n;
     double height = 0;
-    fc_verdicts(verdict, d);
-    for (int i = 0; i < FC_N_VERDICTS; i++) {
+    for (int i = 0; i < n; i++) {
         const fc_verdict *v = &verdict[i];
         const double x = FC_MARGIN + i * (w + gap);
         fc_color(f->cr, mark[v->grade], 1);
@@ -33,7 +33,7 @@ static void draw_numbers(fc_flow *f, const fc_report_data *d)
         cairo_fill(f->cr);
         fc_text(f->cr, x, f->y + 8, FC_LEFT, FC_TOP, value_type, v->value);
         fc_text(f->cr, x, f->y + 35, FC_LEFT, FC_TOP, fc_type_strong, v->name);
-        height = fmax(height, 50 + fc_paragraph(f->cr, x, f->y + 50, w, fc_type_small, 5,
+        height = fmax(height, 50 + fc_paragraph(f->cr, x, f->y + 50, w, fc_type_small, 6,
                                                 false, v->remark));
     }
     f->y += height + 22;

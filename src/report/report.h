@@ -21,7 +21,7 @@ typedef struct fc_report_result {
     char page[2048]; /* "" without */
 } fc_report_result;
 
-/* Reads run_dir/{features.db, metrics.csv, recipe.json, manifest.json}; writes run_dir/report.pdf,
+/* Reads run_dir/{features.db, metrics.csv, recipe.json, manifest.json, eval.json}; writes run_dir/report.pdf,
  * run_dir/report.html and run_dir/figures/. Same input, same bytes. */
 fc_status fc_report(const fc_report_config *config, const char *run_dir,
                     fc_report_result *result, fc_err *err);

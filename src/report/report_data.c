@@ -272,6 +272,16 @@ static fc_status load_collected(fc_report_data *d, fc_err *err)
     return status;
 }
 
+static fc_status load_eval(fc_report_data *d, fc_err *err)
+{
+    FC_TRY(load_json(&d->eval, d->run_dir, "eval.json", err));
+    const json_t *kept = json_object_get(json_object_get(d->eval, "eval_result_metrics"),
+                                         "model_performance_preservation");
+    const json_t *score = json_object_get(kept, "ce_loss_score");
+    d->loss_recovered = json_is_number(score) ? json_number_value(score) : (double)NAN;
+    return FC_OK;
+}
+
 static fc_status choose_cards(fc_report_data *d, const fc_report_config *config,
                               fc_err *err)
 {
@@ -287,6 +297,7 @@ static fc_status load(fc_report_data *d, const fc_report_config *config, fc_err 
     FC_TRY(load_metrics(d, err));
     FC_TRY(load_json(&d->manifest, d->run_dir, "manifest.json", err));
     FC_TRY(load_collected(d, err));
+    FC_TRY(load_eval(d, err));
     fc_display_name(d->hook, sizeof d->hook, fc_features_run(d->db, "hook"));
     fc_display_name(d->model, sizeof d->model,
                     fc_path_base(fc_features_run(d->db, "model")));
@@ -313,6 +324,7 @@ void fc_report_unload(fc_report_data *d)
     fc_free(d->nearest);
     fc_free(d->nearest_cosine);
     json_decref(d->collected);
+    json_decref(d->eval);
     json_decref(d->manifest);
     fc_features_close(d->db);
     *d = (fc_report_data){0};

@@ -43,8 +43,10 @@ typedef struct fc_report_data {
     int64_t *card_of;             /* [n_features] position in card[], -1: none */
     double *metric[FC_N_METRICS]; /* [n_points] each; NULL when there is no metrics.csv */
     int64_t n_points;
-    json_t *manifest;  /* of the run; NULL when absent */
-    json_t *collected; /* of its activations; NULL when absent */
+    json_t *manifest;      /* of the run; NULL when absent */
+    json_t *collected;     /* of its activations; NULL when absent */
+    json_t *eval;          /* eval.json, in SAEBench's form; NULL when absent */
+    double loss_recovered; /* of cross-entropy, as eval.json has it; NaN when unknown */
     fc_highlight highlight[FC_REPORT_HIGHLIGHTS];
     int64_t n_highlights;
     const char *run_dir;        /* borrowed */

@@ -1,4 +1,4 @@
-/* verdict.c - explained variance, L0, dead features and error, judged by fixed limits.
+/* verdict.c - explained variance, loss recovered, L0, dead features and error, judged by fixed limits.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/verdict.h"
@@ -73,13 +73,30 @@ static void describe_mse(fc_verdict *n, const fc_report_data *d)
              "activations only.");
 }
 
-void fc_verdicts(fc_verdict verdict[FC_N_VERDICTS], const fc_report_data *d)
+static void describe_loss(fc_verdict *n, const fc_report_data *d)
 {
-    static void (*const describe[FC_N_VERDICTS])(
-        fc_verdict * n, const fc_report_data *d) = {describe_variance, describe_l0,
-                                                    describe_dead, describe_mse};
-    for (int i = 0; i < FC_N_VERDICTS; i++) {
-        verdict[i] = (fc_verdict){.value = "\u2013"};
-        describe[i](&verdict[i], d);
+    const double kept = d->loss_recovered;
+    n->name = "loss recovered";
+    n->grade = kept > 0.98 ? FC_GRADE_GOOD : kept > 0.9 ? FC_GRADE_FAIR : FC_GRADE_BAD;
+    fc_format_percent(n->value, kept);
+    snprintf(n->remark, sizeof n->remark, "%s",
+             kept > 0.98 ? "Good: with the reconstruction the model predicts as well."
+             : kept > 0.9
+                 ? "Fair: with the reconstruction the model predicts a bit worse."
+             : kept > 0 ? "Weak: with the reconstruction the model predicts worse."
+                        : "Bad: zeros in its place would cost the model less.");
+}
+
+int fc_verdicts(fc_verdict verdict[FC_MOST_VERDICTS], const fc_report_data *d)
+{
+    static void (*const describe[FC_MOST_VERDICTS])(fc_verdict * n,
+                                                    const fc_report_data *d) = {
+        describe_variance, describe_loss, describe_l0, describe_dead, describe_mse};
+    int n = 0;
+    for (int i = 0; i < FC_MOST_VERDICTS; i++) {
+        if (describe[i] == describe_loss && !isfinite(d->loss_recovered)) continue;
+        verdict[n] = (fc_verdict){.value = "\u2013"};
+        describe[i](&verdict[n++], d);
     }
+    return n;
 }

@@ -20,7 +20,8 @@ typedef struct fc_verdict {
     char remark[200];
 } fc_verdict;
 
-enum { FC_N_VERDICTS = 4 };
-void fc_verdicts(fc_verdict verdict[FC_N_VERDICTS], const fc_report_data *data);
+enum { FC_MOST_VERDICTS = 5 };
+/* Returns how many: what only an evaluation knows is left out without one. */
+int fc_verdicts(fc_verdict verdict[FC_MOST_VERDICTS], const fc_report_data *data);
 
 #endif

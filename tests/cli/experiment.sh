@@ -41,6 +41,8 @@ train:
   epochs: 20
   expansion: 2
   checkpoint_every: 10
+eval:
+  absorption_words: 100
 report:
   top: 12
 EOT
@@ -54,6 +56,16 @@ for shard in shard-00000 shard-00001 shard-00002 mean; do
     same "$acts/$shard.safetensors" "$work/second/acts/$shard.safetensors"
 done
 run 0 "$FACET" run --quiet "$work/recipe.yaml" # nothing left to do
+
+# Two runs side by side.
+run 0 "$FACET" report "$first" "$work/second" --out "$work/both"
+prints "2 runs"
+is_there "$work/both/compare.pdf"
+is_there "$work/both/compare.html"
+run 2 "$FACET" report "$first" "$work/second"
+says "out is missing"
+run 2 "$FACET" report "$first" --out "$work/both"
+says "several runs"
 
 # A study that is current stays; other built-in concepts than it had make it anew.
 manifest=$work/second/manifest.json

@@ -92,9 +92,11 @@ static void a_page_forbids_and_names_nothing_outside_itself(void **state)
 static void the_sources_of_the_page_cannot_end_their_elements(void **state)
 {
     (void)state;
-    assert_string_equal(fc_html_part_names(), "data.js, page.css, page.html, page.js");
+    assert_string_equal(fc_html_part_names(),
+                        "compare.html, compare.js, data.js, page.css, "
+                        "page.html, page.js");
     assert_null(fc_html_part_text("page"));
-    static const char *const scripts[] = {"data.js", "page.js"};
+    static const char *const scripts[] = {"compare.js", "data.js", "page.js"};
     for (size_t i = 0; i < FC_LEN(scripts); i++) {
         assert_null(strstr(fc_html_part_text(scripts[i]), "</script"));
         assert_null(strstr(fc_html_part_text(scripts[i]), "<!--"));
