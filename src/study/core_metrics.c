@@ -298,47 +298,48 @@ static void measure_weights(int64_t begin, int64_t end, int worker, void *ctx)
     }
 }
 
-/* Of each row with a direction the nearest other one; *id[i] is the feature of row i. */
+/* Of each row with a direction the nearest other one. */
 static fc_status find_nearest(const float *w, int64_t n, int64_t d, fc_backend *be,
-                              fc_nearest *nearest, int32_t **id, fc_err *err)
+                              fc_nearest *nearest, fc_unit_rows *units, fc_err *err)
 {
-    float *unit = NULL;
-    fc_near_rows rows = {.d = d, .is_same = true, .job = "eval"};
-    fc_status status;
-    FC_TRY_GOTO(fc_unit_rows_of(w, NULL, n, d, be, &unit, id, &rows.n_a, err));
-    rows.a = rows.b = unit;
-    rows.n_b = rows.n_a;
-    FC_TRY_GOTO(fc_nearest_find(nearest, &rows, 1, be, err));
-done:
-    fc_free(unit);
-    return status;
+    FC_TRY(fc_unit_rows_of(units, w, NULL, n, d, be, err));
+    const fc_near_rows rows = {.a = units->unit,
+                               .b = units->unit,
+                               .n_a = units->n,
+                               .n_b = units->n,
+                               .d = d,
+                               .is_same = true,
+                               .job = "eval"};
+    return fc_nearest_find(nearest, &rows, 1, be, err);
 }
 
 fc_status fc_core_metrics_weights(fc_core_metrics *core, const fc_sae *sae,
                                   fc_backend *be, fc_err *err)
 {
     fc_nearest enc = {0}, dec = {0};
-    int32_t *enc_id = NULL, *dec_id = NULL;
+    fc_unit_rows enc_rows = {0}, dec_rows = {0};
     weights_in in = {core, sae};
     fc_status status;
     fc_par_for(core->d_sae, FEATURE_GRAIN, measure_weights, &in);
-    FC_TRY_GOTO(find_nearest(sae->w_enc, sae->d_sae, sae->d_in, be, &enc, &enc_id, err));
-    FC_TRY_GOTO(find_nearest(sae->w_dec, sae->d_sae, sae->d_out, be, &dec, &dec_id, err));
+    FC_TRY_GOTO(
+        find_nearest(sae->w_enc, sae->d_sae, sae->d_in, be, &enc, &enc_rows, err));
+    FC_TRY_GOTO(
+        find_nearest(sae->w_dec, sae->d_sae, sae->d_out, be, &dec, &dec_rows, err));
     for (int64_t i = 0; i < enc.n; i++) {
         if (enc.count[i] == 0) continue;
-        core->feature[enc_id[i]].max_encoder_cosine = enc.list[i].score;
-        core->feature[enc_id[i]].max_encoder_id = enc_id[enc.list[i].row];
+        core->feature[enc_rows.id[i]].max_encoder_cosine = enc.list[i].score;
+        core->feature[enc_rows.id[i]].max_encoder_id = enc_rows.id[enc.list[i].row];
     }
     for (int64_t i = 0; i < dec.n; i++) {
         if (dec.count[i] == 0) continue;
-        core->feature[dec_id[i]].max_decoder_cosine = dec.list[i].score;
-        core->feature[dec_id[i]].max_decoder_id = dec_id[dec.list[i].row];
+        core->feature[dec_rows.id[i]].max_decoder_cosine = dec.list[i].score;
+        core->feature[dec_rows.id[i]].max_decoder_id = dec_rows.id[dec.list[i].row];
     }
 done:
     fc_nearest_deinit(&enc);
     fc_nearest_deinit(&dec);
-    fc_free(enc_id);
-    fc_free(dec_id);
+    fc_unit_rows_deinit(&enc_rows);
+    fc_unit_rows_deinit(&dec_rows);
     return status;
 }
 

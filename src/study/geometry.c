@@ -117,17 +117,14 @@ static fc_status take_directions(fc_geometry *g, const float *w, const fc_sae *s
 {
     const bool is_decoder = w == sae->w_dec;
     const int64_t d = is_decoder ? sae->d_out : sae->d_in;
-    float *unit = NULL;
-    int32_t *id = NULL;
-    int64_t n;
+    fc_unit_rows rows;
     fc_status status;
-    FC_TRY(fc_unit_rows_of(w, is_live, sae->d_sae, d, be, &unit, &id, &n, err));
-    FC_TRY_GOTO(take_nearest(is_decoder ? &g->decoder_nearest : &g->encoder_nearest, unit,
-                             n, d, be, err));
-    if (is_decoder) FC_TRY_GOTO(take_ranks(g, unit, n, d, err));
+    FC_TRY(fc_unit_rows_of(&rows, w, is_live, sae->d_sae, d, be, err));
+    FC_TRY_GOTO(take_nearest(is_decoder ? &g->decoder_nearest : &g->encoder_nearest,
+                             rows.unit, rows.n, d, be, err));
+    if (is_decoder) FC_TRY_GOTO(take_ranks(g, rows.unit, rows.n, d, err));
 done:
-    fc_free(unit);
-    fc_free(id);
+    fc_unit_rows_deinit(&rows);
     return status;
 }
 

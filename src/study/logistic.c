@@ -165,8 +165,9 @@ static bool walk(const fc_logistic *p, fc_logistic_scratch *s, double *w, const 
     const int64_t k = p->d + 1;
     double *tried = s->dim + 6 * k;
     const double slope = inner(g, step, k);
-    double a = 1.0;
-    for (int i = 0; i < MOST_HALVINGS && slope < 0.0; i++, a *= 0.5) {
+    double a = 2.0;
+    for (int i = 0; i < MOST_HALVINGS && slope < 0.0; i++) {
+        a *= 0.5;
         for (int64_t j = 0; j < k; j++) tried[j] = w[j] + a * step[j];
         const double found = loss_at(p, s, tried);
         if (!(found <= *loss + 1e-4 * a * slope)) continue;

@@ -25,8 +25,8 @@ void fc_meta_defaults(fc_meta_config *config)
 
 typedef struct meta {
     const fc_meta_config *config;
-    float *row; /* [n, d] */
-    int64_t n, d;
+    fc_unit_rows rows;
+    int64_t d;
     float *batch; /* [BATCH, d] */
     fc_sae *sae;
     fc_step *step;
@@ -58,7 +58,7 @@ static fc_status train_config(const fc_meta_config *config, int64_t n_features,
 
 static fc_status prepare(meta *m, fc_backend *be, fc_err *err)
 {
-    const int64_t n_features = fc_max(fc_ceil_div(m->n, ROWS_A_FEATURE), K);
+    const int64_t n_features = fc_max(fc_ceil_div(m->rows.n, ROWS_A_FEATURE), K);
     fc_train_config train;
     size_t row_bytes;
     FC_TRY(train_config(m->config, n_features, &train, err));
@@ -83,8 +83,9 @@ static fc_status train(meta *m, fc_err *err)
         for (int64_t i = 0; i < BATCH; i++) {
             const uint64_t drawn = fc_rng_u64((uint64_t)m->config->seed, FC_RNG_EVAL,
                                               (uint64_t)(k * BATCH + i));
-            memcpy(m->batch + i * m->d, m->row + (int64_t)(drawn % (uint64_t)m->n) * m->d,
-                   (size_t)m->d * sizeof *m->row);
+            memcpy(m->batch + i * m->d,
+                   m->rows.unit + (int64_t)(drawn % (uint64_t)m->rows.n) * m->d,
+                   (size_t)m->d * sizeof *m->batch);
         }
         fc_step_forward(m->step);
         fc_step_update(m->step, LEARNING_RATE, k);
@@ -101,13 +102,13 @@ static fc_status variation(const meta *m, double *sum, fc_err *err)
 {
     double *mean = NULL;
     FC_TRY(fc_alloc(&mean, m->d, sizeof *mean, "a mean row", err));
-    for (int64_t i = 0; i < m->n; i++)
+    for (int64_t i = 0; i < m->rows.n; i++)
         for (int64_t j = 0; j < m->d; j++)
-            mean[j] += (double)m->row[i * m->d + j] / (double)m->n;
+            mean[j] += (double)m->rows.unit[i * m->d + j] / (double)m->rows.n;
     *sum = 0.0;
-    for (int64_t i = 0; i < m->n; i++)
+    for (int64_t i = 0; i < m->rows.n; i++)
         for (int64_t j = 0; j < m->d; j++) {
-            const double away = (double)m->row[i * m->d + j] - mean[j];
+            const double away = (double)m->rows.unit[i * m->d + j] - mean[j];
             *sum += away * away;
         }
     fc_free(mean);
@@ -120,19 +121,19 @@ static fc_status judge(meta *m, fc_meta_sae *result, fc_err *err)
     bool *is_used = NULL;
     FC_TRY(variation(m, &total, err));
     FC_TRY(fc_alloc(&is_used, m->sae->d_sae, sizeof *is_used, "features", err));
-    for (int64_t first = 0; first < m->n; first += BATCH) {
-        m->step->x = m->row + first * m->d;
-        m->step->n = fc_min(BATCH, m->n - first);
+    for (int64_t first = 0; first < m->rows.n; first += BATCH) {
+        m->step->x = m->rows.unit + first * m->d;
+        m->step->n = fc_min(BATCH, m->rows.n - first);
         fc_step_forward(m->step);
         residual += m->step->losses.mse * (double)m->step->n;
-        result->l0 += m->step->losses.l0 * (double)m->step->n / (double)m->n;
+        result->l0 += m->step->losses.l0 * (double)m->step->n / (double)m->rows.n;
         for (int64_t i = 0; i < m->sae->d_sae; i++)
             is_used[i] = is_used[i] || m->step->codes->firing.count[i] > 0;
     }
     for (int64_t i = 0; i < m->sae->d_sae; i++) result->n_used += is_used[i];
     result->mse = residual / ((double)m->n * (double)m->d);
     /* Rows that are all the same differ by rounding at most. */
-    if (total > 1e-9 * (double)m->n) result->explained = 1.0 - residual / total;
+    if (total > 1e-9 * (double)m->rows.n) result->explained = 1.0 - residual / total;
     fc_free(is_used);
     return FC_OK;
 }
@@ -143,23 +144,20 @@ fc_status fc_meta_sae_measure(const fc_meta_config *config, const fc_sae *sae,
 {
     meta m = {.config = config, .d = sae->d_out};
     fc_meta_sae found = {0};
-    int32_t *id = NULL;
     fc_status status;
     *result = found;
-    FC_TRY_GOTO(fc_unit_rows_of(sae->w_dec, is_live, sae->d_sae, m.d, be, &m.row, &id,
-                                &m.n, err));
-    if (m.n == 0) goto done;
+    FC_TRY_GOTO(fc_unit_rows_of(&m.rows, sae->w_dec, is_live, sae->d_sae, m.d, be, err));
+    if (m.rows.n == 0) goto done;
     FC_TRY_GOTO(prepare(&m, be, err));
     FC_TRY_GOTO(train(&m, err));
     FC_TRY_GOTO(judge(&m, &found, err));
-    found.n_rows = m.n;
+    found.n_rows = m.rows.n;
     found.n_features = m.sae->d_sae;
     *result = found;
 done:
     fc_step_free(m.step);
     fc_sae_free(m.sae);
-    fc_free(m.row);
-    fc_free(id);
+    fc_unit_rows_deinit(&m.rows);
     fc_free(m.batch);
     return status;
 }

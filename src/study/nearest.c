@@ -103,41 +103,46 @@ void fc_nearest_deinit(fc_nearest *nearest)
     *nearest = (fc_nearest){0};
 }
 
-fc_status fc_unit_rows_of(const float *w, const bool *is_marked, int64_t n, int64_t d,
-                          fc_backend *be, float **unit, int32_t **id, int64_t *n_unit,
-                          fc_err *err)
+/* Number of rows to keep; the norm of the others becomes 0. */
+static int64_t choose_rows(float *norm, const bool *is_marked, int64_t n)
 {
-    fc_status status;
     int64_t n_kept = 0;
-    size_t row_bytes;
-    float *norm = NULL;
-    *unit = NULL;
-    *id = NULL;
-    FC_TRY_GOTO(fc_alloc(&norm, n, sizeof *norm, "lengths of rows", err));
-    be->ops->row_norms(be, norm, w, n, d);
     for (int64_t i = 0; i < n; i++) {
-        const bool is_kept = norm[i] > 0.0f && isfinite(norm[i]);
-        if (!is_kept || (is_marked != NULL && !is_marked[i])) norm[i] = 0.0f;
+        const bool has_direction = norm[i] > 0.0f && isfinite(norm[i]);
+        if (!has_direction || (is_marked != NULL && !is_marked[i])) norm[i] = 0.0f;
         n_kept += norm[i] > 0.0f;
     }
-    FC_TRY_GOTO(fc_bytes(d, sizeof **unit, &row_bytes, err));
-    FC_TRY_GOTO(fc_alloc(unit, n_kept, row_bytes, "unit rows", err));
-    FC_TRY_GOTO(fc_alloc(id, n_kept, sizeof **id, "numbers of unit rows", err));
-    n_kept = 0;
+    return n_kept;
+}
+
+fc_status fc_unit_rows_of(fc_unit_rows *rows, const float *w, const bool *is_marked,
+                          int64_t n, int64_t d, fc_backend *be, fc_err *err)
+{
+    fc_status status;
+    size_t row_bytes;
+    float *norm = NULL;
+    *rows = (fc_unit_rows){0};
+    FC_TRY_GOTO(fc_alloc(&norm, n, sizeof *norm, "lengths of rows", err));
+    be->ops->row_norms(be, norm, w, n, d);
+    const int64_t n_kept = choose_rows(norm, is_marked, n);
+    FC_TRY_GOTO(fc_bytes(d, sizeof *rows->unit, &row_bytes, err));
+    FC_TRY_GOTO(fc_alloc(&rows->unit, n_kept, row_bytes, "unit rows", err));
+    FC_TRY_GOTO(fc_alloc(&rows->id, n_kept, sizeof *rows->id, "unit rows", err));
     for (int64_t i = 0; i < n; i++) {
         if (norm[i] == 0.0f) continue;
-        memcpy(*unit + n_kept * d, w + i * d, row_bytes);
-        (*id)[n_kept++] = (int32_t)i;
+        memcpy(rows->unit + rows->n * d, w + i * d, row_bytes);
+        rows->id[rows->n++] = (int32_t)i;
     }
-    be->ops->unit_rows(be, *unit, NULL, n_kept, d, 1.0f);
-    *n_unit = n_kept;
+    be->ops->unit_rows(be, rows->unit, NULL, n_kept, d, 1.0f);
 done:
     fc_free(norm);
-    if (status != FC_OK) {
-        fc_free(*unit);
-        fc_free(*id);
-        *unit = NULL;
-        *id = NULL;
-    }
+    if (status != FC_OK) fc_unit_rows_deinit(rows);
     return status;
+}
+
+void fc_unit_rows_deinit(fc_unit_rows *rows)
+{
+    fc_free(rows->unit);
+    fc_free(rows->id);
+    *rows = (fc_unit_rows){0};
 }

@@ -39,10 +39,14 @@ fc_status fc_nearest_find(fc_nearest *nearest, const fc_near_rows *rows, int64_t
 void fc_nearest_deinit(fc_nearest *nearest);
 
 /* The rows of w [n, d] that are marked (is_marked NULL: all) and have a direction, at unit length and in
- * order: *unit [*n_unit, d] and which rows they were, *id [*n_unit]. Both are the caller's to free. A
- * row whose length is not finite has no direction. */
-fc_status fc_unit_rows_of(const float *w, const bool *is_marked, int64_t n, int64_t d,
-                          fc_backend *be, float **unit, int32_t **id, int64_t *n_unit,
-                          fc_err *err);
+ * order. A row whose length is not finite has no direction. On failure *rows is {0}. */
+typedef struct fc_unit_rows {
+    float *unit; /* [n, d] */
+    int32_t *id; /* [n] which rows they were */
+    int64_t n;
+} fc_unit_rows;
+fc_status fc_unit_rows_of(fc_unit_rows *rows, const float *w, const bool *is_marked,
+                          int64_t n, int64_t d, fc_backend *be, fc_err *err);
+void fc_unit_rows_deinit(fc_unit_rows *rows);
 
 #endif

@@ -28,9 +28,8 @@ fc_status fc_neighbours_find(fc_neighbours *neighbours, const float *w_dec,
     *neighbours = (fc_neighbours){0};
     fc_nearest nearest = {0};
     fc_near_rows rows = {.d = d, .is_same = true, .job = "study"};
-    float *unit = NULL;
-    int32_t *id = NULL;
-    int64_t n = 0, n_live = 0;
+    fc_unit_rows units = {0};
+    int64_t n_live = 0;
     fc_status status;
     FC_TRY_GOTO(
         fc_alloc(&neighbours->rank, d_sae, sizeof(int32_t), "live features", err));
@@ -39,15 +38,14 @@ fc_status fc_neighbours_find(fc_neighbours *neighbours, const float *w_dec,
     FC_TRY_GOTO(fc_alloc(&neighbours->count, n_live, sizeof(int32_t), "neighbours", err));
     FC_TRY_GOTO(fc_alloc(&neighbours->list, n_live, FC_NEIGHBOURS * sizeof(fc_neighbour),
                          "neighbours", err));
-    FC_TRY_GOTO(fc_unit_rows_of(w_dec, is_live, d_sae, d, be, &unit, &id, &n, err));
-    rows.a = rows.b = unit;
-    rows.n_a = rows.n_b = n;
+    FC_TRY_GOTO(fc_unit_rows_of(&units, w_dec, is_live, d_sae, d, be, err));
+    rows.a = rows.b = units.unit;
+    rows.n_a = rows.n_b = units.n;
     FC_TRY_GOTO(fc_nearest_find(&nearest, &rows, FC_NEIGHBOURS, be, err));
-    take(neighbours, &nearest, id);
+    take(neighbours, &nearest, units.id);
 done:
     fc_nearest_deinit(&nearest);
-    fc_free(unit);
-    fc_free(id);
+    fc_unit_rows_deinit(&units);
     if (status != FC_OK) fc_neighbours_deinit(neighbours);
     return status;
 }

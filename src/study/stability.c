@@ -28,9 +28,7 @@ enum { NEAR = 32, TRIED = 8, LEFTOVERS = 4, MOST_ROUNDS = 12 };
 /* One SAE: the decoder rows that take part. */
 typedef struct side {
     const fc_sae *sae;
-    float *unit; /* [n, d] */
-    int32_t *id; /* [n] features */
-    int64_t n;
+    fc_unit_rows rows; /* id: features */
 } side;
 
 typedef struct listed {
@@ -86,14 +84,14 @@ static fc_status settle_pairs(matching *m, fc_err *err)
     fc_free(p->pair);
     p->pair = NULL;
     FC_TRY(fc_alloc(&p->pair, m->n_listed, sizeof *p->pair, "pairs of features", err));
-    memset(p->begin, 0, (size_t)(m->row.n + 1) * sizeof *p->begin);
+    memset(p->begin, 0, (size_t)(m->row.rows.n + 1) * sizeof *p->begin);
     for (int64_t e = 0; e < m->n_listed; e++) {
         if (n > 0 && by_row_and_column(&m->listed[n - 1], &m->listed[e]) == 0) continue;
         p->begin[m->listed[e].row + 1]++;
         p->pair[n] = m->listed[e].pair;
         m->listed[n++] = m->listed[e];
     }
-    for (int64_t i = 0; i < m->row.n; i++) p->begin[i + 1] += p->begin[i];
+    for (int64_t i = 0; i < m->row.rows.n; i++) p->begin[i + 1] += p->begin[i];
     m->n_listed = n;
     return FC_OK;
 }
@@ -101,8 +99,12 @@ static fc_status settle_pairs(matching *m, fc_err *err)
 static fc_near_rows rows_of(const matching *m, bool is_turned)
 {
     const side *a = is_turned ? &m->col : &m->row, *b = is_turned ? &m->row : &m->col;
-    return (fc_near_rows){
-        .a = a->unit, .b = b->unit, .n_a = a->n, .n_b = b->n, .d = m->d, .job = "eval"};
+    return (fc_near_rows){.a = a->rows.unit,
+                          .b = b->rows.unit,
+                          .n_a = a->rows.n,
+                          .n_b = b->rows.n,
+                          .d = m->d,
+                          .job = "eval"};
 }
 
 /* The nearest of each row (is_turned: of each column); mean_max: the mean of the first cosines. */
@@ -176,7 +178,8 @@ static fc_status list_leftovers(matching *m, fc_err *err)
         for (int64_t k = 0; k < fc_min(LEFTOVERS, n_free); k++) {
             const int64_t col = free_col[(next + k) % n_free];
             FC_TRY_GOTO(list_pair(
-                m, i, col, dot(m->row.unit + i * m->d, m->col.unit + col * m->d, m->d),
+                m, i, col,
+                dot(m->row.rows.unit + i * m->d, m->col.rows.unit + col * m->d, m->d),
                 err));
         }
         next++;
@@ -212,10 +215,10 @@ static double take_pair(fc_stability *s, const matching *m, const fc_sae *a, int
                         double *cosine)
 {
     const int64_t j = m->assignment.col[i], d_in = a->d_in;
-    const int32_t of_row = m->row.id[i], of_col = m->col.id[j];
+    const int32_t of_row = m->row.rows.id[i], of_col = m->col.rows.id[j];
     const bool is_row_a = m->row.sae == a;
     const int32_t own = is_row_a ? of_row : of_col;
-    *cosine = dot(m->row.unit + i * m->d, m->col.unit + j * m->d, m->d);
+    *cosine = dot(m->row.rows.unit + i * m->d, m->col.rows.unit + j * m->d, m->d);
     s->partner[own] = is_row_a ? of_col : of_row;
     s->cosine[own] = (float)*cosine;
     return cosine_of(m->row.sae->w_enc + of_row * d_in, m->col.sae->w_enc + of_col * d_in,
@@ -228,9 +231,9 @@ static fc_status take_pairs(fc_stability *s, const matching *m, const fc_sae *a,
     double *decoder = NULL, *encoder = NULL;
     int64_t n_encoders = 0;
     fc_status status;
-    FC_TRY_GOTO(fc_alloc(&decoder, m->row.n, sizeof *decoder, "cosines", err));
-    FC_TRY_GOTO(fc_alloc(&encoder, m->row.n, sizeof *encoder, "cosines", err));
-    for (int64_t i = 0; i < m->row.n; i++) {
+    FC_TRY_GOTO(fc_alloc(&decoder, m->row.rows.n, sizeof *decoder, "cosines", err));
+    FC_TRY_GOTO(fc_alloc(&encoder, m->row.rows.n, sizeof *encoder, "cosines", err));
+    for (int64_t i = 0; i < m->row.rows.n; i++) {
         if (m->assignment.col[i] < 0) continue;
         const double of_encoder = take_pair(s, m, a, i, &decoder[s->n_matched]);
         const bool is_same = decoder[s->n_matched++] >= SAME_FEATURE;
@@ -254,17 +257,18 @@ done:
 static fc_status prepare(matching *m, const bool *is_live_row, const bool *is_live_col,
                          fc_err *err)
 {
-    FC_TRY(fc_unit_rows_of(m->row.sae->w_dec, is_live_row, m->row.sae->d_sae, m->d, m->be,
-                           &m->row.unit, &m->row.id, &m->row.n, err));
-    FC_TRY(fc_unit_rows_of(m->col.sae->w_dec, is_live_col, m->col.sae->d_sae, m->d, m->be,
-                           &m->col.unit, &m->col.id, &m->col.n, err));
-    if (m->row.n > m->col.n) {
+    FC_TRY(fc_unit_rows_of(&m->row.rows, m->row.sae->w_dec, is_live_row,
+                           m->row.sae->d_sae, m->d, m->be, err));
+    FC_TRY(fc_unit_rows_of(&m->col.rows, m->col.sae->w_dec, is_live_col,
+                           m->col.sae->d_sae, m->d, m->be, err));
+    if (m->row.rows.n > m->col.rows.n) {
         const side larger = m->row;
         m->row = m->col;
         m->col = larger;
     }
-    m->pairs = (fc_pairs){.n_rows = m->row.n, .n_cols = m->col.n};
-    return fc_alloc(&m->pairs.begin, m->row.n + 1, sizeof *m->pairs.begin, "pairs", err);
+    m->pairs = (fc_pairs){.n_rows = m->row.rows.n, .n_cols = m->col.rows.n};
+    return fc_alloc(&m->pairs.begin, m->row.rows.n + 1, sizeof *m->pairs.begin, "pairs",
+                    err);
 }
 
 static void deinit(matching *m)
@@ -273,10 +277,8 @@ static void deinit(matching *m)
     fc_free(m->pairs.begin);
     fc_free(m->pairs.pair);
     fc_free(m->listed);
-    fc_free(m->row.unit);
-    fc_free(m->row.id);
-    fc_free(m->col.unit);
-    fc_free(m->col.id);
+    fc_unit_rows_deinit(&m->row.rows);
+    fc_unit_rows_deinit(&m->col.rows);
 }
 
 fc_status fc_stability_measure(fc_stability *stability, const fc_sae *a,
@@ -301,8 +303,8 @@ fc_status fc_stability_measure(fc_stability *stability, const fc_sae *a,
     FC_TRY_GOTO(match(&m, err));
     FC_TRY_GOTO(take_pairs(&s, &m, a, err));
     const bool is_row_a = m.row.sae == a;
-    s.n_a = is_row_a ? m.row.n : m.col.n;
-    s.n_b = is_row_a ? m.col.n : m.row.n;
+    s.n_a = is_row_a ? m.row.rows.n : m.col.rows.n;
+    s.n_b = is_row_a ? m.col.rows.n : m.row.rows.n;
     s.mean_max_a = is_row_a ? mean_rows : mean_cols;
     s.mean_max_b = is_row_a ? mean_cols : mean_rows;
 done:

@@ -38,7 +38,8 @@ static double l1_fit(const data *in, double positive, double negative, double l1
     int64_t begin[MOST_D + 1], n = 0;
     int32_t *row = malloc(sizeof(int32_t) * MOST_N * MOST_D);
     float *value = malloc(sizeof(float) * MOST_N * MOST_D);
-    assert_true(row != NULL && value != NULL);
+    assert_non_null(row);
+    assert_non_null(value);
     for (int64_t j = 0; j < in->d; j++) {
         begin[j] = n;
         for (int64_t t = 0; t < in->n; t++)
