@@ -131,7 +131,7 @@ static fc_status judge(meta *m, fc_meta_sae *result, fc_err *err)
             is_used[i] = is_used[i] || m->step->codes->firing.count[i] > 0;
     }
     for (int64_t i = 0; i < m->sae->d_sae; i++) result->n_used += is_used[i];
-    result->mse = residual / ((double)m->n * (double)m->d);
+    result->mse = residual / ((double)m->rows.n * (double)m->d);
     /* Rows that are all the same differ by rounding at most. */
     if (total > 1e-9 * (double)m->rows.n) result->explained = 1.0 - residual / total;
     fc_free(is_used);
