@@ -371,6 +371,63 @@ const float *fc_codes_z(const fc_codes *codes)
     return codes->scratch->z;
 }
 
+/* --- one feature -------------------------------------------------------------------------- */
+
+static void one_alone(const fc_one_feature *one, const fc_feature_rule *rule,
+                      const fc_sae *sae, fc_backend *be)
+{
+    int64_t n_entries = 0, n_firing = 0;
+    double sum = 0.0;
+    float max = 0.0f;
+    const int64_t row = fc_round_up(one->n, ROW_ELEMENTS);
+    const fc_feature_block block = {
+        .sae = sae,
+        .be = be,
+        .first = one->feature,
+        .n_rows = 1,
+        .n = one->n,
+        .z = one->z,
+        .z_row = one->n,
+        .to = {.n_list = one->n, /* a list in any case */
+               .index = one->index,
+               .value = one->value,
+               .index_row = row,
+               .value_row = row,
+               .count = &n_entries,
+               .sum = &sum,
+               .max = &max},
+        .firing = {&n_firing, &sum, &max},
+    };
+    rule->activate(&block);
+    memset(one->f, 0, (size_t)one->n * sizeof *one->f);
+    for (int64_t j = 0; j < n_entries; j++) one->f[one->index[j]] = one->value[j];
+}
+
+/* The last to win has the cut itself for its key: sums in another order must not throw it out. */
+static void one_of_many(const fc_one_feature *one, const fc_sae *sae, fc_backend *be)
+{
+    static const float slack = 1e-5f;
+    float scale = 1.0f;
+    if (sae->is_rescaled)
+        be->ops->row_norms(be, &scale, sae->w_dec + one->feature * sae->d_out, 1,
+                           sae->d_out);
+    for (int64_t t = 0; t < one->n; t++) {
+        const float z = one->z[t] + sae->b_enc[one->feature];
+        const float cut = one->cut[t] - slack * fabsf(one->cut[t]);
+        one->f[t] = z > 0.0f && z * scale >= cut ? z : 0.0f;
+    }
+}
+
+void fc_codes_one_feature(const fc_one_feature *one, const fc_sae *sae, fc_backend *be)
+{
+    const fc_feature_rule *rule = &fc_arch_find(sae->arch)->inference;
+    FC_CHECK(rule->selection != FC_SELECT_GROUP);
+    if (rule->selection == FC_SELECT_NONE)
+        one_alone(one, rule, sae, be);
+    else
+        one_of_many(one, sae, be);
+}
+
 /* --- decoding ----------------------------------------------------------------------------- */
 
 typedef struct gathering {

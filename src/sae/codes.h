@@ -101,6 +101,18 @@ static inline fc_feature_codes fc_codes_of(const fc_codes *codes, int64_t featur
     return f;
 }
 
+/* For who looks at few rows of few features: what fc_codes_encode makes of one feature's
+ * pre-activations without bias. From any thread. Not for groupmax. */
+typedef struct fc_one_feature {
+    int64_t feature, n;
+    const float *z;   /* [n] */
+    const float *cut; /* [n] fc_codes.cut of these rows; NULL where it is */
+    int32_t *index;   /* [n rounded up to 16] scratch */
+    float *value;     /* [n rounded up to 16] scratch */
+    float *f;         /* [n] the result */
+} fc_one_feature;
+void fc_codes_one_feature(const fc_one_feature *one, const fc_sae *sae, fc_backend *be);
+
 /* The scratch of a selection, for another one on the same pre-activations; z: [d_sae, row] with
  * bias. NULL where features do not compete. */
 struct fc_select *fc_codes_select(const fc_codes *codes);

@@ -274,7 +274,7 @@ static void fill_block(int64_t begin, int64_t end, int worker, void *ctx)
 static float cut_of(float *key, int64_t n, int64_t k, int64_t *n_ties)
 {
     *n_ties = -1;
-    if (n <= k) return -INFINITY;
+    if (n < k) return -INFINITY;
     if (k < 1) return INFINITY;
     const float cut = kth_largest(key, n, k);
     int64_t n_above = 0, n_equal = 0;

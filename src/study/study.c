@@ -84,12 +84,12 @@ fc_status fc_study_check(const fc_study_job *job, fc_err *err)
                        "the activations have %" PRId64
                        " dimensions, but the SAE expects %" PRId64,
                        info->d, sae->d_in);
-    if (fc_arch_find(sae->arch) != &fc_arch_standard)
-        return fc_fail(
-            err, FC_MISMATCH,
-            "the SAE's architecture is '%s', expected 'standard': the rows around an "
-            "example are encoded by its formula",
-            sae->arch);
+    const fc_arch *arch = fc_arch_find(sae->arch);
+    if (arch->is_transcoder || arch->inference.selection == FC_SELECT_GROUP)
+        return fc_fail(err, FC_MISMATCH,
+                       "the SAE's architecture is '%s', expected one that reconstructs "
+                       "its input, and not groupmax",
+                       sae->arch);
     if (job->n_rows < 1 || job->n_rows >= UINT32_MAX)
         return fc_fail(err, FC_USAGE,
                        "the activation store has %" PRId64

@@ -1,10 +1,12 @@
 /* study_examples.c - a short second step: the rows around each example, for one feature each.
  *
- *   a_t = max(0, w_enc_i . (x_t - b_dec) + b_enc_i)          t over the rows shown
+ *   z_t = w_enc_i . (x_t - b_dec)          t over the rows shown
+ *   a_t = f(z_t)                           as the architecture has it (fc_codes_one_feature)
  *
  * The pass cannot keep activations around a maximum that it does not know yet. Gathering them
  * afterwards costs 11 dot products for each example, some hundredth of the pass. Examples are
- * taken in order of rows, so that the store is read forwards and rows behind can be let go. With
+ * taken in order of rows, so that the store is read forwards and rows behind can be let go. Where
+ * features compete, the pass has kept what it took to win on each row. With
  * bf16 products the operands are rounded here too, so that a neighbour cannot exceed the peak for
  * rounding alone.
  *
@@ -43,6 +45,11 @@ fc_status fc_examples_init(fc_examples *examples, const fc_study_job *job, fc_er
                          "tokens of examples", err));
     FC_TRY_GOTO(fc_alloc(&e.rows, n_rows * d, sizeof *e.rows, "rows of examples", err));
     FC_TRY_GOTO(fc_alloc(&e.rounded, n_rows * d, sizeof *e.rounded, "rounded rows", err));
+    e.list_row = fc_round_up(width, 16);
+    const int64_t n_entries = fc_par_threads() * e.list_row;
+    FC_TRY_GOTO(fc_alloc(&e.index, n_entries, sizeof *e.index, "entries", err));
+    FC_TRY_GOTO(fc_alloc(&e.value, n_entries, sizeof *e.value, "entries", err));
+    FC_TRY_GOTO(fc_alloc(&e.z, n_entries, sizeof *e.z, "pre-activations", err));
 done:
     if (status != FC_OK) fc_examples_deinit(&e);
     *examples = e;
@@ -57,6 +64,9 @@ void fc_examples_deinit(fc_examples *examples)
     fc_free(examples->token);
     fc_free(examples->rows);
     fc_free(examples->rounded);
+    fc_free(examples->index);
+    fc_free(examples->value);
+    fc_free(examples->z);
     *examples = (fc_examples){0};
 }
 
@@ -142,28 +152,35 @@ static void load_operands(const fc_study_job *job, const fc_example *example, fl
     }
 }
 
+static void fill_example(const fc_examples *e, int64_t id, int worker)
+{
+    const fc_study_job *job = e->job;
+    const int64_t d = job->sae->d_in, own = worker * e->list_row;
+    float *w = e->rows + worker * e->row_stride, *x = w + d, *z = e->z + own;
+    fc_example *example = &e->example[id];
+    set_window(job, example);
+    load_operands(job, example, w, x, e->rounded + worker * e->row_stride);
+    for (int64_t t = 0; t < example->n; t++) {
+        z[t] = dot(x + t * d, w, d);
+        e->token[id * e->width + t] =
+            fc_store_row(job->store, example->first + t).token_id;
+    }
+    const fc_one_feature one = {.feature = example->feature,
+                                .n = example->n,
+                                .z = z,
+                                .cut = e->cut != NULL ? e->cut + example->first : NULL,
+                                .index = e->index + own,
+                                .value = e->value + own,
+                                .f = e->activation + id * e->width};
+    fc_codes_one_feature(&one, job->sae, job->be);
+    one.f[example->peak.row - example->first] = example->peak.value;
+}
+
 static void fill_examples(int64_t begin, int64_t end, int worker, void *ctx)
 {
-    fc_examples *e = ctx;
+    const fc_examples *e = ctx;
     const fc_study_job *job = e->job;
-    const int64_t d = job->sae->d_in;
-    float *w = e->rows + worker * e->row_stride, *x = w + d;
-    fc_bf16 *rounded = e->rounded + worker * e->row_stride;
-    for (int64_t k = begin; k < end; k++) {
-        const int64_t id = e->order[k];
-        fc_example *example = &e->example[id];
-        float *activation = e->activation + id * e->width;
-        int32_t *token = e->token + id * e->width;
-        set_window(job, example);
-        load_operands(job, example, w, x, rounded);
-        const float bias = job->sae->b_enc[example->feature];
-        for (int64_t t = 0; t < example->n; t++) {
-            const float z = dot(x + t * d, w, d) + bias;
-            activation[t] = z > 0.0f ? z : 0.0f;
-            token[t] = fc_store_row(job->store, example->first + t).token_id;
-        }
-        activation[example->peak.row - example->first] = example->peak.value;
-    }
+    for (int64_t k = begin; k < end; k++) fill_example(e, e->order[k], worker);
     const int64_t first = e->example[e->order[begin]].first;
     fc_store_drop(job->store, first, e->example[e->order[end - 1]].first - first);
 }
@@ -188,6 +205,7 @@ void fc_examples_fill(fc_examples *examples, const fc_study_pass *pass, int64_t 
 {
     FC_ASSERT(end - begin <= examples->n_features);
     examples->n = 0;
+    examples->cut = pass->cut;
     for (int64_t i = begin; i < end; i++) choose(examples, pass, i);
     FC_ASSERT(examples->n <= examples->capacity);
     order_by_row(examples);

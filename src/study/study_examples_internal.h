@@ -28,6 +28,10 @@ typedef struct fc_examples {
     float *rows;      /* a window and a row of weights for each worker */
     fc_bf16 *rounded; /* the same, for rounding */
     int64_t row_stride;
+    const float *cut; /* of the pass */
+    int32_t *index;   /* [list_row] for each worker, as value and z */
+    float *value, *z;
+    int64_t list_row;
 } fc_examples;
 
 /* As many features at a time as fit into about 64 MB. On failure *examples is {0}. */

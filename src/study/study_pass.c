@@ -248,6 +248,8 @@ static fc_status run_block(workspace *w, fc_err *err)
                                   w->window.rank + at, err));
     }
     fc_codes_encode(w->codes, job->sae, job->be, w->x, w->n);
+    if (w->pass->cut != NULL)
+        memcpy(w->pass->cut + w->first, w->codes->cut, (size_t)w->n * sizeof(float));
     memset(w->l0, 0, (size_t)(w->n_workers * w->n_max) * sizeof *w->l0);
     fc_par_for(job->sae->d_sae, FEATURE_GRAIN, log_features, w);
     FC_TRY(check_finite(w, err));
@@ -368,6 +370,8 @@ static fc_status pass_init(fc_study_pass *pass, const fc_study_job *job, fc_err 
     FC_TRY(fc_concept_search_init(&pass->search, job->concepts, job->tokenizer,
                                   job->store, n, err));
     if (job->is_find) return FC_OK;
+    if (fc_arch_find(job->sae->arch)->inference.selection != FC_SELECT_NONE)
+        FC_TRY(fc_alloc(&pass->cut, job->n_rows, sizeof *pass->cut, "cuts of rows", err));
     FC_TRY(fc_strongest_init(&pass->strongest, n, config->contexts, config->per_document,
                              err));
     FC_TRY(fc_spectrum_init(&pass->spectrum, n, per_cell, (uint64_t)config->seed, err));
@@ -381,6 +385,7 @@ void fc_study_pass_deinit(fc_study_pass *pass)
 {
     fc_free(pass->feature);
     fc_free(pass->l0);
+    fc_free(pass->cut);
     fc_free(pass->doc);
     fc_strongest_deinit(&pass->strongest);
     fc_spectrum_deinit(&pass->spectrum);

@@ -5,13 +5,13 @@
  *
  * Blocks of 1,024 rows, all features at once. Memory: 28 KB for each feature at the usual
  * settings, 12 KB for a block, and 20 KB for each dimension, whatever the store holds; with concepts
- * 1.4 KB and 256 bytes for each concept more for each feature.
+ * 1.4 KB and 256 bytes for each concept more for each feature. Where features compete 4 bytes a row.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef FC_STUDY_STUDY_PASS_INTERNAL_H
 #define FC_STUDY_STUDY_PASS_INTERNAL_H
 
-#include "sae/codes.h"
+#include "sae/arch.h"
 #include "study/concept_find_internal.h"
 #include "study/hit_sample_internal.h"
 #include "study/reconstruction_internal.h"
@@ -50,6 +50,8 @@ typedef struct fc_study_pass {
     fc_token_mass tokens;
     fc_hit_sample sample;
     int64_t *l0; /* [d_sae + 1] rows with so many active features */
+    float
+        *cut; /* [n_rows] fc_codes.cut of each row; NULL where features do not compete */
     fc_reconstruction reconstruction;
     fc_concept_search search; /* off without concepts or tokenizer */
     int32_t *doc;             /* [n_docs] documents, each time one begins */

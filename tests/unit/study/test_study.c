@@ -333,13 +333,19 @@ static void random_store(void)
 }
 
 /* From features that never fire to features that nearly always do. */
-static fc_sae *random_sae(void)
+static fc_sae *random_sae(const char *arch)
 {
     fc_sae *sae;
     fc_err err;
-    fc_assert_ok(fc_sae_new(&sae, "standard", MANY_D, MANY_D, MANY_FEATURES, &err), &err);
-    snprintf(sae->arch, sizeof sae->arch, "standard");
+    fc_assert_ok(fc_sae_new(&sae, arch, MANY_D, MANY_D, MANY_FEATURES, &err), &err);
     sae->is_b_dec_subtracted = true;
+    sae->k = 7;
+    sae->is_rescaled = strcmp(arch, "topk") == 0;
+    for (int64_t i = 0; i < MANY_FEATURES; i++) {
+        if (sae->threshold != NULL) sae->threshold[i] = 0.1f * (float)(i % 5);
+        if (sae->r_mag != NULL) sae->r_mag[i] = 0.1f * (float)(i % 3);
+        if (sae->b_mag != NULL) sae->b_mag[i] = -0.2f * (float)(i % 4);
+    }
     for (int64_t i = 0; i < MANY_FEATURES * MANY_D; i++) {
         sae->w_enc[i] = 0.2f * (float)fc_rng_normal(2, FC_RNG_TEST, (uint64_t)i);
         sae->w_dec[i] = 0.02f * (float)fc_rng_normal(3, FC_RNG_TEST, (uint64_t)i);
@@ -404,9 +410,11 @@ static void check_examples(fc_features_db *db, int64_t i, const float *f,
     }
 }
 
-static void check_random(fc_precision_choice choice, fc_precision precision,
-                         double tolerance, double mse_tolerance)
+static void check_random(const char *arch, fc_precision_choice choice, double tolerance,
+                         double mse_tolerance)
 {
+    const fc_precision precision =
+        choice == FC_F32_PRECISION ? FC_PRECISION_F32 : FC_PRECISION_BF16;
     fc_study_config config = config_of(5, 2);
     fc_study_result result;
     fc_features_db *db;
@@ -414,7 +422,7 @@ static void check_random(fc_precision_choice choice, fc_precision precision,
     double mse, fvu, l0 = 0.0;
     int64_t n, n_silent = 0;
     config.precision = (int)choice;
-    fc_sae *sae = random_sae();
+    fc_sae *sae = random_sae(arch);
     float *all = encode_all(sae, precision, &mse, &fvu);
     fc_assert_ok(study(&config, sae, NULL, &result, &err), &err);
     fc_assert_ok(fc_features_open(&db, db_path, &err), &err);
@@ -438,7 +446,7 @@ static void check_random(fc_precision_choice choice, fc_precision precision,
         assert_int_equal(n_active, 0);
         check_examples(db, i, f, tolerance);
     }
-    assert_true(n_silent > 10 && n_silent < MANY_FEATURES / 2);
+    assert_true(n_silent > 10 && n_silent < 0.9 * MANY_FEATURES);
     assert_true(fabs(result.l0 - l0) < 1e-9 * l0);
     assert_true(fabs(result.mse - mse) < mse_tolerance * mse);
     assert_true(fabs(result.fvu - fvu) < mse_tolerance * fvu);
@@ -452,8 +460,18 @@ static void random_features_agree_with_their_definitions(void **state)
 {
     (void)state;
     random_store();
-    check_random(FC_F32_PRECISION, FC_PRECISION_F32, 2e-6, 1e-5);
-    check_random(FC_BF16_PRECISION, FC_PRECISION_BF16, 2e-5, 1e-3);
+    check_random("standard", FC_F32_PRECISION, 2e-6, 1e-5);
+    check_random("standard", FC_BF16_PRECISION, 2e-5, 1e-3);
+}
+
+static void features_of_every_architecture_agree_with_their_definitions(void **state)
+{
+    (void)state;
+    static const char *const archs[] = {"topk", "batchtopk", "jumprelu", "gated",
+                                        "matryoshka_batchtopk"};
+    random_store();
+    for (size_t i = 0; i < FC_LEN(archs); i++)
+        check_random(archs[i], FC_F32_PRECISION, 2e-6, 1e-5);
 }
 
 static void any_number_of_threads_gives_the_same_bytes(void **state)
@@ -464,7 +482,7 @@ static void any_number_of_threads_gives_the_same_bytes(void **state)
     fc_err err;
     fc_test_path(other, dir, "one-thread.db");
     random_store();
-    fc_sae *sae = random_sae();
+    fc_sae *sae = random_sae("standard");
     const int choices[] = {FC_F32_PRECISION, FC_BF16_PRECISION};
     for (size_t p = 0; p < FC_LEN(choices); p++)
         for (int threads = 1; threads <= 3; threads++) {
@@ -488,7 +506,7 @@ static void another_seed_draws_other_examples(void **state)
     fc_err err;
     int64_t rows[2][64] = {{0}}, n = 0;
     random_store();
-    fc_sae *sae = random_sae();
+    fc_sae *sae = random_sae("standard");
     for (int s = 0; s < 2; s++) {
         fc_study_config config = config_of(5, 1);
         fc_features_db *db;
@@ -654,9 +672,12 @@ static void what_does_not_fit_is_refused(void **state)
                     "5");
     fc_sae_free(sae);
     sae = planted_sae(D);
-    snprintf(sae->arch, sizeof sae->arch, "topk");
-    fc_assert_fails(study(&config, sae, NULL, &result, &err), &err, FC_MISMATCH, "topk",
-                    "standard");
+    snprintf(sae->arch, sizeof sae->arch, "groupmax");
+    fc_assert_fails(study(&config, sae, NULL, &result, &err), &err, FC_MISMATCH,
+                    "groupmax", "reconstructs");
+    snprintf(sae->arch, sizeof sae->arch, "transcoder");
+    fc_assert_fails(study(&config, sae, NULL, &result, &err), &err, FC_MISMATCH,
+                    "transcoder", "reconstructs");
     snprintf(sae->arch, sizeof sae->arch, "standard");
     const struct {
         size_t offset;
@@ -754,6 +775,7 @@ int main(void)
         TEST(quantiles_hold_values_of_their_range),
         TEST(shares_of_tokens_add_up),
         TEST(random_features_agree_with_their_definitions),
+        TEST(features_of_every_architecture_agree_with_their_definitions),
         TEST(any_number_of_threads_gives_the_same_bytes),
         TEST(another_seed_draws_other_examples),
         TEST(later_blocks_allocate_nothing),
