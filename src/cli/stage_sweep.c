@@ -229,8 +229,12 @@ static fc_status check_runs(sweep *s, fc_err *err)
         const fc_planned_run *const run = &s->plan->run[i];
         fc_feed *feed = NULL;
         FC_TRY(open_feed(&feed, s, run, err));
-        const fc_status status = fc_run_check(s->dir[i], s->be, feed, &run->config, err);
-        if (status == FC_OK)
+        fc_err why;
+        fc_status status = fc_run_check(s->dir[i], s->be, feed, &run->config, &why);
+        if (status != FC_OK)
+            status = fc_fail(err, status, "%s: run %s: %s", s->from->recipe, run->name,
+                             why.text);
+        else
             s->outcome[i].n_bytes = fc_sweep_run_bytes(&run->config, &feed->info);
         fc_feed_close(feed);
         FC_TRY(status);

@@ -160,6 +160,8 @@ fc_status fc_run_check(const char *run_dir, const fc_backend *be, const fc_feed 
     fc_train_config settled = *config;
     json_t *recipe = NULL;
     FC_TRY(fc_path_join(path, run_dir, "recipe.json", err));
+    FC_TRY(fc_train_resolve(&settled, feed->info.d_in, err));
+    settled.d_sae = config->d_sae;
     FC_TRY(fc_run_settle(run_dir, be, feed, fc_memory_bytes(), &settled, err));
     if (!fc_path_exists(path)) return FC_OK;
     fc_status status = make_recipe(&recipe, &settled, feed, err);

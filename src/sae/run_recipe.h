@@ -19,8 +19,8 @@
 fc_status fc_run_settle(const char *run_dir, const fc_backend *be, const fc_feed *feed,
                         int64_t memory_bytes, fc_train_config *config, fc_err *err);
 
-/* Whether the run in run_dir, if there is one, was asked the same: FC_MISMATCH as below. Nothing is
- * written. */
+/* Whether the configuration suits the data, and the run in run_dir, if there is one, was asked the
+ * same: FC_MISMATCH as below. Nothing is written. */
 fc_status fc_run_check(const char *run_dir, const fc_backend *be, const fc_feed *feed,
                        const fc_train_config *config, fc_err *err);
 

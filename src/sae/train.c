@@ -72,7 +72,7 @@ static fc_status resolve(training *t, fc_err *err)
                            : "arch is %s, which reconstructs its input, but a target is "
                              "given: that is for transcoders",
                        arch->name);
-    if (c->d_sae == 0) c->d_sae = c->expansion * t->feed->info.d_in;
+    FC_TRY(fc_train_resolve(c, t->feed->info.d_in, err));
     c->batch_size = fc_min(c->batch_size, fc_max(rows, 1));
     t->n_batches = fc_mixer_batches(rows, c->batch_size, c->drop_last);
     t->n_steps = t->n_batches * c->epochs;

@@ -92,6 +92,8 @@ int64_t fc_train_aux_k(const fc_train_config *config, int64_t d_in);
 void fc_train_defaults(fc_train_config *config); /* the recipe "seed" */
 const fc_field *fc_train_fields(int64_t *n);
 fc_status fc_train_check(const fc_train_config *config, fc_err *err);
+/* What depends on the width of the input as well. Sets d_sae. */
+fc_status fc_train_resolve(fc_train_config *config, int64_t d_in, fc_err *err);
 
 typedef struct fc_train_result {
     int64_t steps, n_dead;     /* dead over the last epoch, by the running maxima */

@@ -5,6 +5,7 @@
  * example model, without it three quarters die, as published.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stddef.h>
 
 #include "sae/arch.h"
@@ -206,4 +207,14 @@ fc_status fc_train_check(const fc_train_config *config, fc_err *err)
                        "the others fall by themselves",
                        config->lr_decay_share);
     return fc_arch_at(config->arch)->check(config, err);
+}
+
+fc_status fc_train_resolve(fc_train_config *config, int64_t d_in, fc_err *err)
+{
+    const fc_arch *const arch = fc_arch_at(config->arch);
+    if (config->d_sae == 0) config->d_sae = config->expansion * d_in;
+    if (arch->training.selection == FC_SELECT_NONE || config->k <= (double)config->d_sae)
+        return FC_OK;
+    return fc_fail(err, FC_USAGE, "k is %g, expected at most the %" PRId64 " features",
+                   config->k, config->d_sae);
 }
