@@ -20,6 +20,8 @@ void fc_page_reading(fc_pdf *pdf, const fc_report_data *data);
 void fc_pages_figures(fc_pdf *pdf, const fc_report_data *data);
 /* How near decoder rows lie, and the features that are nearest to each other. */
 fc_status fc_pages_geometry(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
+/* What the model keeps, by eval.json; no page without one. */
+fc_status fc_page_eval(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 /* Concepts with their best features; no page when none were looked for. */
 fc_status fc_pages_concepts(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 /* A card for each chosen feature; page_of[i] receives the page of card i. */
