@@ -1,9 +1,11 @@
 /* source_jsonl.c - JSON Lines: one object a line, its text in one member.
  *
  *     {"text": "...", "title": "...", "id": ...}
+ *     {"messages": [{"role": "user", "content": "..."}, ...]}
  *
  * A record is a document; the lines of its text are the lines of the corpus, all with the line
- * number of the record. Blank lines between records are passed over.
+ * number of the record. A list of turns is a conversation, written as text/chat.h says and one line
+ * whatever is in it. Blank lines between records are passed over.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -13,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "formats/json.h"
+#include "text/chat.h"
 #include "text/corpus_internal.h"
 
 typedef struct jsonl {
@@ -20,6 +23,8 @@ typedef struct jsonl {
     int64_t number;       /* its line */
     const char *at, *end; /* what remains of its text; at NULL: nothing */
     char id[32];          /* an integer id, written out */
+    fc_chat chat;
+    bool is_chat; /* the record is a conversation */
 } jsonl;
 
 static bool is_blank(const char *text, int64_t n)
@@ -48,6 +53,47 @@ static void find_title(const fc_text_file *file, jsonl *state, fc_line *line)
     line->n_title = (int64_t)strlen(line->title);
 }
 
+/* Member `a`, else `b`, if it is a text. */
+static const json_t *text_of(const json_t *turn, const char *a, const char *b)
+{
+    const json_t *value = json_object_get(turn, a);
+    if (!value) value = json_object_get(turn, b);
+    return json_is_string(value) ? value : NULL;
+}
+
+/* Turns without content are passed over, as in Parquet. */
+static fc_status read_chat(jsonl *state, const json_t *turns, fc_err *err)
+{
+    const json_t *turn;
+    size_t i;
+    fc_chat_begin(&state->chat);
+    json_array_foreach(turns, i, turn)
+    {
+        const json_t *role = text_of(turn, "role", "from");
+        const json_t *content = text_of(turn, "content", "value");
+        if (!content) continue;
+        const char *name = role ? json_string_value(role) : "user";
+        FC_TRY(fc_chat_turn(&state->chat, name, (int64_t)strlen(name),
+                            json_string_value(content),
+                            (int64_t)json_string_length(content), err));
+    }
+    state->at = fc_strbuf_text(&state->chat.text);
+    state->end = state->at + state->chat.text.n;
+    return FC_OK;
+}
+
+static fc_status read_text(jsonl *state, const char *field, fc_err *err)
+{
+    const json_t *value = json_object_get(state->record, field);
+    const char *text = NULL;
+    state->is_chat = json_is_array(value);
+    if (state->is_chat) return read_chat(state, value, err);
+    FC_TRY(fc_json_need_text(state->record, field, &text, "record", err));
+    state->at = text;
+    state->end = text + json_string_length(value);
+    return FC_OK;
+}
+
 static fc_status next_record(fc_text_file *file, jsonl *state, bool *is_end, fc_err *err)
 {
     fc_line line;
@@ -57,16 +103,12 @@ static fc_status next_record(fc_text_file *file, jsonl *state, bool *is_end, fc_
     } while (is_blank(line.text, line.n));
     json_decref(state->record);
     state->record = NULL;
-    const char *text = NULL;
     fc_status status =
         fc_json_parse(&state->record, line.text, (size_t)line.n, "record", err);
-    if (status == FC_OK)
-        status = fc_json_need_text(state->record, file->field, &text, "record", err);
+    if (status == FC_OK) status = read_text(state, file->field, err);
     if (status != FC_OK)
         return fc_fail_in(err, "%s: line %" PRId64, file->path, line.number);
     state->number = line.number;
-    state->at = text;
-    state->end = text + json_string_length(json_object_get(state->record, file->field));
     return FC_OK;
 }
 
@@ -83,7 +125,7 @@ static fc_status next_line(fc_text_file *file, fc_line *line, bool *is_end, fc_e
         find_title(file, state, line);
     }
     const size_t n_left = (size_t)(state->end - state->at);
-    const char *newline = memchr(state->at, '\n', n_left);
+    const char *newline = state->is_chat ? NULL : memchr(state->at, '\n', n_left);
     line->text = state->at;
     line->n = newline ? newline - state->at : (int64_t)n_left;
     line->number = state->number;
@@ -94,7 +136,9 @@ static fc_status next_line(fc_text_file *file, fc_line *line, bool *is_end, fc_e
 static void close_file(fc_text_file *file)
 {
     jsonl *state = file->state;
-    if (state) json_decref(state->record);
+    if (!state) return;
+    json_decref(state->record);
+    fc_chat_free(&state->chat);
     fc_free(state);
 }
 

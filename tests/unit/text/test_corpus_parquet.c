@@ -213,6 +213,36 @@ static void a_conversation_is_never_split(void **state)
     }
 }
 
+static void conversations_in_json_lines_are_those_of_parquet(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"messages\": [{\"role\": \"system\", \"content\": "
+                               "\"S\"}, {\"role\": \"user\", "
+                               "\"content\": \"a\\nb\"}, {\"role\": \"assistant\", "
+                               "\"content\": null}], \"id\": 7}\n"
+                               "{\"messages\": []}\n{\"messages\": [1, {\"from\": "
+                               "\"gpt\", \"value\": \"c\"}]}\n";
+    char dir[FC_PATH_MAX], path[FC_PATH_MAX];
+    fc_document document;
+    bool is_end = false;
+    fc_err err = {0};
+    fc_test_dir_make(dir);
+    fc_test_path(path, dir, "x.jsonl");
+    fc_test_write(path, text, strlen(text));
+    const char *paths = path;
+    fc_corpus *corpus = open_paths(&paths, 1, FC_SPLIT_LINE, "messages");
+    fc_assert_ok(fc_corpus_next(corpus, &document, &is_end, &err), &err);
+    assert_string_equal(document.text, "<start_of_turn>user\nS\n\na\nb<end_of_turn>\n");
+    assert_string_equal(document.title, "7");
+    fc_assert_ok(fc_corpus_next(corpus, &document, &is_end, &err), &err);
+    assert_string_equal(document.text, "<start_of_turn>model\nc<end_of_turn>\n");
+    assert_int_equal(document.line, 3);
+    fc_assert_ok(fc_corpus_next(corpus, &document, &is_end, &err), &err);
+    assert_true(is_end);
+    fc_corpus_close(corpus);
+    fc_test_dir_remove(dir);
+}
+
 static void the_chat_template_writes_roles_and_system_as_gemma_does(void **state)
 {
     (void)state;
@@ -327,6 +357,7 @@ int main(void)
         cmocka_unit_test(an_archive_stands_for_its_texts_and_a_member_for_itself),
         cmocka_unit_test(a_row_is_a_document_and_its_lines_have_its_number),
         cmocka_unit_test(a_conversation_is_never_split),
+        cmocka_unit_test(conversations_in_json_lines_are_those_of_parquet),
         cmocka_unit_test(the_chat_template_writes_roles_and_system_as_gemma_does),
         cmocka_unit_test(a_column_that_is_not_there_names_those_that_are),
         cmocka_unit_test(parquet_within_another_file_is_refused),
