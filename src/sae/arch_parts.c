@@ -59,7 +59,8 @@ void fc_activate_threshold(const fc_feature_block *b)
 
 /* --- L1 ----------------------------------------------------------------------------------- */
 
-double fc_l1_weight(const fc_step *s, int64_t i)
+/* c_i */
+static double l1_weight(const fc_step *s, int64_t i)
 {
     if (s->config.l1_form == FC_L1_DECODER_NORM) return (double)s->norm[i];
     return s->config.l1_form == FC_L1_MEAN ? 1.0 / (double)s->sae->d_sae : 1.0;
@@ -71,7 +72,7 @@ void fc_penalty_l1(fc_step *s, const double *sums)
     const double lambda = s->l1_coefficient, n = (double)s->n;
     double l1 = 0.0;
     for (int64_t i = 0; i < s->sae->d_sae; i++) {
-        const double c = fc_l1_weight(s, i);
+        const double c = l1_weight(s, i);
         l1 += c * sums[i];
         s->dz_add[i] = (float)(lambda * c / n);
         if (is_by_norm)

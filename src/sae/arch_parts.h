@@ -24,10 +24,8 @@ static inline float fc_block_z(const fc_feature_block *block, int64_t r, int32_t
     return block->z[r * block->z_row + t] + block->sae->b_enc[block->first + r];
 }
 
-/* c_i of the L1 penalty (arch_standard.c). */
-double fc_l1_weight(const fc_step *step, int64_t feature);
-
-/* The penalty lambda sum_i c_i sum_i / n of sums [d_sae] into losses; dz_add and w_dec_scale for it. */
+/* The penalty lambda sum_i c_i sum_i / n of sums [d_sae] into losses, with the weights c_i of
+ * arch_standard.c; dz_add and w_dec_scale for it. */
 void fc_penalty_l1(fc_step *step, const double *sums);
 
 /* The same for the sums of f. */

@@ -14,27 +14,58 @@ static fc_status check_jumprelu(const fc_train_config *config, fc_err *err)
     return fc_check_jumprelu(config, err);
 }
 
-#define RELU_TRANSCODER(arch, more)                                                   \
-    {                                                                                 \
-        .name = arch, .tensors = FC_HAS_FOUR | (more), .is_transcoder = true,         \
-        .has_whole_rows = true, .inference = {fc_activate_relu, FC_SELECT_NONE},      \
-        .training = {fc_activate_relu, FC_SELECT_NONE}, .check = fc_check_transcoder, \
-        .loss = fc_loss_l1, .backward = fc_backward_plain,                            \
-    }
+const fc_arch fc_arch_transcoder = {
+    .name = "transcoder",
+    .tensors = FC_HAS_FOUR,
+    .is_transcoder = true,
+    .has_whole_rows = true,
+    .inference = {fc_activate_relu, FC_SELECT_NONE},
+    .training = {fc_activate_relu, FC_SELECT_NONE},
+    .check = fc_check_transcoder,
+    .loss = fc_loss_l1,
+    .backward = fc_backward_plain,
+};
 
-#define JUMPRELU_TRANSCODER(arch, more)                                                  \
-    {                                                                                    \
-        .name = arch, .tensors = FC_HAS_FOUR | FC_HAS_THRESHOLD | (more),                \
-        .is_transcoder = true, .has_band = true, .has_extra = true, .needs_norms = true, \
-        .losses = 1U << FC_LOSS_L0_LOSS | 1U << FC_LOSS_PRE_ACT,                         \
-        .inference = {fc_activate_threshold, FC_SELECT_NONE},                            \
-        .training = {fc_activate_jumprelu, FC_SELECT_NONE}, .check = check_jumprelu,     \
-        .begin = fc_begin_jumprelu, .loss = fc_loss_jumprelu,                            \
-        .backward = fc_backward_jumprelu,                                                \
-    }
+const fc_arch fc_arch_skip_transcoder = {
+    .name = "skip_transcoder",
+    .tensors = FC_HAS_FOUR | FC_HAS_SKIP,
+    .is_transcoder = true,
+    .has_whole_rows = true,
+    .inference = {fc_activate_relu, FC_SELECT_NONE},
+    .training = {fc_activate_relu, FC_SELECT_NONE},
+    .check = fc_check_transcoder,
+    .loss = fc_loss_l1,
+    .backward = fc_backward_plain,
+};
 
-const fc_arch fc_arch_transcoder = RELU_TRANSCODER("transcoder", 0);
-const fc_arch fc_arch_skip_transcoder = RELU_TRANSCODER("skip_transcoder", FC_HAS_SKIP);
-const fc_arch fc_arch_jumprelu_transcoder = JUMPRELU_TRANSCODER("jumprelu_transcoder", 0);
-const fc_arch fc_arch_jumprelu_skip_transcoder =
-    JUMPRELU_TRANSCODER("jumprelu_skip_transcoder", FC_HAS_SKIP);
+const fc_arch fc_arch_jumprelu_transcoder = {
+    .name = "jumprelu_transcoder",
+    .tensors = FC_HAS_FOUR | FC_HAS_THRESHOLD,
+    .is_transcoder = true,
+    .has_band = true,
+    .has_extra = true,
+    .needs_norms = true,
+    .inference = {fc_activate_threshold, FC_SELECT_NONE},
+    .training = {fc_activate_jumprelu, FC_SELECT_NONE},
+    .losses = 1U << FC_LOSS_L0_LOSS | 1U << FC_LOSS_PRE_ACT,
+    .check = check_jumprelu,
+    .begin = fc_begin_jumprelu,
+    .loss = fc_loss_jumprelu,
+    .backward = fc_backward_jumprelu,
+};
+
+const fc_arch fc_arch_jumprelu_skip_transcoder = {
+    .name = "jumprelu_skip_transcoder",
+    .tensors = FC_HAS_FOUR | FC_HAS_THRESHOLD | FC_HAS_SKIP,
+    .is_transcoder = true,
+    .has_band = true,
+    .has_extra = true,
+    .needs_norms = true,
+    .inference = {fc_activate_threshold, FC_SELECT_NONE},
+    .training = {fc_activate_jumprelu, FC_SELECT_NONE},
+    .losses = 1U << FC_LOSS_L0_LOSS | 1U << FC_LOSS_PRE_ACT,
+    .check = check_jumprelu,
+    .begin = fc_begin_jumprelu,
+    .loss = fc_loss_jumprelu,
+    .backward = fc_backward_jumprelu,
+};

@@ -47,10 +47,11 @@ static void take(int64_t begin, int64_t end, int worker, void *ctx)
 void fc_ema_update(fc_ema *ema, const fc_step *step)
 {
     if (step->n_done % FC_EMA_STEPS != 0) return;
-    const double n_taken = (double)(step->n_done / FC_EMA_STEPS);
+    const int64_t n_taken = step->n_done / FC_EMA_STEPS;
     const double fading = 1.0 - pow(step->config.ema_decay, FC_EMA_STEPS);
     for (int i = 0; i < step->n_params; i++) {
-        taking t = {ema->w[i], step->param[i].w, (float)fmax(fading, 1.0 / n_taken)};
+        taking t = {ema->w[i], step->param[i].w,
+                    (float)fmax(fading, 1.0 / (double)n_taken)};
         if (t.mean != NULL) fc_par_for(step->param[i].n, 1 << 16, take, &t);
     }
 }

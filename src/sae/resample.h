@@ -6,13 +6,13 @@
 
 #include "sae/step.h"
 
-/* After a step, on its batch: every resample_every steps, features that were silent for more than
- * half of them start anew. Returns how many. scratch: [n] of the batch. */
 typedef struct fc_resample_draw {
     double key;
     int64_t row;
 } fc_resample_draw;
 
-int64_t fc_resample(fc_step *step, fc_resample_draw *scratch);
+/* After a step, on its batch: every resample_every steps, features that were silent for more than
+ * half of them start anew. Returns how many. draw: scratch, [n] of the batch. */
+int64_t fc_resample(fc_step *step, fc_resample_draw *draw);
 
 #endif

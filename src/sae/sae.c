@@ -64,25 +64,25 @@ static fc_status alloc_tensors(fc_sae *sae, const fc_arch *arch, fc_err *err)
     return FC_OK;
 }
 
-fc_status fc_sae_new(fc_sae **created, const char *name, int64_t d_in, int64_t d_out,
+fc_status fc_sae_new(fc_sae **created, const char *arch, int64_t d_in, int64_t d_out,
                      int64_t d_sae, fc_err *err)
 {
-    const fc_arch *arch = fc_arch_find(name);
-    FC_CHECK(arch != NULL && d_in > 0 && d_out > 0 && d_sae > 0);
-    FC_CHECK(d_in == d_out || arch->is_transcoder);
+    const fc_arch *kind = fc_arch_find(arch);
+    FC_CHECK(kind != NULL && d_in > 0 && d_out > 0 && d_sae > 0);
+    FC_CHECK(d_in == d_out || kind->is_transcoder);
     if (d_sae > INT64_MAX / fc_max(d_in, d_out))
         return fc_fail(err, FC_NOMEM,
                        "an SAE of %lld features of %lld dimensions is too large",
                        (long long)d_sae, (long long)fc_max(d_in, d_out));
     fc_sae *sae = NULL;
     FC_TRY(fc_alloc(&sae, 1, sizeof *sae, "SAE", err));
-    (void)snprintf(sae->arch, sizeof sae->arch, "%s", name);
+    (void)snprintf(sae->arch, sizeof sae->arch, "%s", arch);
     sae->d_in = d_in;
     sae->d_out = d_out;
     sae->d_sae = d_sae;
     sae->normaliser = (fc_normaliser){.d = d_in};
     sae->target_normaliser = (fc_normaliser){.d = d_out};
-    const fc_status status = alloc_tensors(sae, arch, err);
+    const fc_status status = alloc_tensors(sae, kind, err);
     if (status != FC_OK) {
         fc_sae_free(sae);
         return status;
