@@ -9,8 +9,8 @@
  *
  * So the order depends on (seed, text, B) alone, and a run goes on at any row: the thread then begins
  * at that row's window and leaves what lies before it to the tokenizer. B >= n is the order of
- * mixer.h's `full`. The price of less: rows are never mixed across windows, so two rows can share a
- * batch only if the text has them fewer than B apart (figures: docs/ARCHITECTURE.md).
+ * mixer.h's `full`. The price of less: rows are not mixed across windows. Two rows of one window share a
+ * batch with chance size / B, in `full` with size / n; others only at a border.
  *
  * Rows are held as a store holds them (bf16, or float32), so their bytes are the same. Loops of the
  * thread and of readers take turns on the pool of threads, loop by loop (par.h).
