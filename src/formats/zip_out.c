@@ -107,7 +107,7 @@ static fc_status put_local(fc_zip_out *out, const entry *e, fc_err *err)
     const int64_t padding = fc_round_up(before, ALIGNMENT) - before;
     p = fc_le_put(p, ZIP_LOCAL, 4);
     p = put_common(p, e, 0);
-    p = fc_le_put(p, (uint64_t)(n_wide + 4 + padding), 2);
+    (void)fc_le_put(p, (uint64_t)(n_wide + 4 + padding), 2);
     FC_TRY(put(out, bytes, ZIP_LOCAL_BYTES, err));
     FC_TRY(put(out, e->name, n_name, err));
     p = bytes;

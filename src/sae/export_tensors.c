@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "sae/arch.h"
 #include "sae/export_internal.h"
 
 enum { BLOCK = 64 }; /* columns that are transposed at once */
@@ -20,12 +21,6 @@ static void fold_norm(const fc_normaliser *n, double *scale, const float **mean)
     const bool is_folded = n->kind == FC_NORM_CENTER_SCALE;
     *scale = is_folded ? (double)n->norm : 1.0;
     *mean = is_folded ? n->mean : NULL;
-}
-
-static bool is_other_output(const fc_sae *sae)
-{
-    return sae->target_normaliser.kind != FC_NORM_NONE || sae->target_hook[0] != '\0' ||
-           sae->w_skip != NULL || sae->d_in != sae->d_out;
 }
 
 static double row_length(const float *w, int64_t n)
@@ -70,8 +65,9 @@ fc_status fc_export_init(fc_export *export, const fc_sae *sae, const fc_import_r
     fc_status status;
     FC_TRY(check_finite(sae, rows, n_rows, where, err));
     fold_norm(&sae->normaliser, &e->in_scale, &e->in_mean);
-    fold_norm(is_other_output(sae) ? &sae->target_normaliser : &sae->normaliser,
-              &e->out_scale, &e->out_mean);
+    const bool is_transcoder = fc_arch_find(sae->arch)->is_transcoder;
+    fold_norm(is_transcoder ? &sae->target_normaliser : &sae->normaliser, &e->out_scale,
+              &e->out_mean);
     const int64_t widest = fc_max(fc_max(sae->d_in, sae->d_out), sae->d_sae);
     FC_TRY_GOTO(fc_alloc(&e->gain, sae->d_sae, sizeof *e->gain, "decoder norms", err));
     FC_TRY_GOTO(fc_alloc(&e->shift, sae->d_sae, sizeof *e->shift, "biases", err));

@@ -80,6 +80,6 @@ void fc_sae_fold_norms(fc_sae *sae);
  * them holds the mean; fc_sae_load takes it back. */
 fc_status fc_sae_save(const fc_sae *sae, const char *dir, fc_err *err);
 /* An SAE of any tool that exchange.h knows: its folder, its weights, or a run of Facet. */
-fc_status fc_sae_load(fc_sae **loaded, const char *path, fc_err *err);
+fc_status fc_sae_load(fc_sae **loaded, const char *given, fc_err *err);
 
 #endif

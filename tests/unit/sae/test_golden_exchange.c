@@ -1,5 +1,5 @@
 /* test_golden_exchange.c - SAEs of other tools: features and reconstructions as those compute them,
- * damaged folders refused, and what is saved comes back.
+ * damaged folders refused, and what is written for them is read back.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "testing.h"
@@ -9,55 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "base/rng.h"
-#include "formats/json.h"
+#include "exchange_testing.h"
 #include "formats/safetensors.h"
-#include "sae/codes.h"
 #include "sae/exchange.h"
-
-static void fixture_dir(char *dir, const char *name)
-{
-    char path[FC_PATH_MAX];
-    snprintf(path, sizeof path, "sae/exchange/%s", name);
-    fc_fixture(dir, path);
-}
-
-static float *floats(int64_t n)
-{
-    float *p = NULL;
-    fc_err err = {0};
-    fc_assert_ok(fc_alloc(&p, n, sizeof *p, "test values", &err), &err);
-    return p;
-}
-
-/* --- folders of SAELens ------------------------------------------------------------------- */
-
-/* Reconstruction [n, d_out] and features [n, d_sae] of raw rows, token-major, as tools store them. */
-static void run_sae(const fc_sae *sae, const float *raw, int64_t n, float *features,
-                    float *y)
-{
-    fc_err err = {0};
-    fc_backend *be = NULL;
-    fc_codes *codes = NULL;
-    fc_row_norm *norm = NULL;
-    float *x = floats(n * sae->d_in);
-    fc_assert_ok(fc_alloc(&norm, n, sizeof *norm, "norms", &err), &err);
-    fc_assert_ok(fc_backend_open(&be, NULL, &err), &err);
-    fc_assert_ok(fc_codes_new(&codes, sae, be, FC_PRECISION_F32, n, true, &err), &err);
-    fc_normalise(&sae->normaliser, x, raw, norm, n);
-    fc_codes_encode(codes, sae, be, x, n);
-    fc_codes_decode(codes, be, fc_mat_of(sae->w_dec, FC_F32, sae->d_sae, sae->d_out), y);
-    for (int64_t i = 0; i < sae->d_sae; i++)
-        for (int64_t t = 0; t < n; t++)
-            features[t * sae->d_sae + i] = codes->value[i * codes->row + t];
-    for (int64_t i = 0; i < n * sae->d_out; i++) y[i] += sae->b_dec[i % sae->d_out];
-    if (sae->d_in == sae->d_out) fc_denormalise(&sae->normaliser, y, norm, n);
-    fc_codes_free(codes);
-    fc_backend_close(be);
-    fc_free(x);
-    fc_free(norm);
-}
 
 static float *values(const fc_safetensors *io, const char *name)
 {
@@ -364,183 +318,6 @@ static void every_damaged_folder_is_refused(void **state)
     fc_names_free(&names);
 }
 
-/* --- our own folders ---------------------------------------------------------------------- */
-
-static void fill(float *w, int64_t n, uint64_t first, double scale)
-{
-    for (int64_t i = 0; i < n; i++)
-        w[i] = (float)(scale * fc_rng_normal(7, FC_RNG_TEST, first + (uint64_t)i));
-}
-
-enum { D_IN = 70, D_SAE = 131, N_ROWS = 9 }; /* not multiples of the transposing block */
-
-static fc_sae *make_sae(fc_norm_kind kind, bool is_subtracted)
-{
-    fc_err err = {0};
-    fc_sae *sae = NULL;
-    float mean[D_IN];
-    fc_assert_ok(fc_sae_new(&sae, "standard", D_IN, D_IN, D_SAE, &err), &err);
-    fill(sae->w_enc, D_IN * D_SAE, 0, 0.2);
-    fill(sae->w_dec, D_IN * D_SAE, 100000, 0.2);
-    fill(sae->b_enc, D_SAE, 200000, 0.1);
-    fill(sae->b_dec, D_IN, 300000, 0.1);
-    fill(mean, D_IN, 400000, 5.0);
-    snprintf(sae->arch, sizeof sae->arch, "standard");
-    snprintf(sae->model, sizeof sae->model, "models/tiny");
-    snprintf(sae->hook, sizeof sae->hook, "model.layers.5.mlp.down_proj");
-    sae->context_size = 128;
-    sae->is_b_dec_subtracted = is_subtracted;
-    fc_assert_ok(fc_normaliser_init(&sae->normaliser, kind, D_IN, mean, 3.5f, &err),
-                 &err);
-    return sae;
-}
-
-static void a_saved_sae_comes_back_bit_for_bit(void **state)
-{
-    (void)state;
-    static const fc_norm_kind kinds[] = {FC_NORM_NONE, FC_NORM_CENTER_UNIT};
-    for (size_t i = 0; i < FC_LEN(kinds); i++) {
-        fc_err err = {0};
-        char dir[FC_PATH_MAX];
-        fc_sae *sae = make_sae(kinds[i], i == 0), *back = NULL;
-        fc_test_dir_make(dir);
-        fc_assert_ok(fc_sae_save(sae, dir, &err), &err);
-        assert_int_equal(fc_test_count_entries(dir),
-                         kinds[i] == FC_NORM_CENTER_UNIT ? 3 : 2);
-        fc_assert_ok(fc_sae_load(&back, dir, &err), &err);
-        assert_memory_equal(back->w_enc, sae->w_enc, D_IN * D_SAE * sizeof(float));
-        assert_memory_equal(back->w_dec, sae->w_dec, D_IN * D_SAE * sizeof(float));
-        assert_memory_equal(back->b_enc, sae->b_enc, D_SAE * sizeof(float));
-        assert_memory_equal(back->b_dec, sae->b_dec, D_IN * sizeof(float));
-        assert_int_equal(back->normaliser.kind, kinds[i]);
-        if (kinds[i] == FC_NORM_CENTER_UNIT)
-            assert_memory_equal(back->normaliser.mean, sae->normaliser.mean,
-                                D_IN * sizeof(float));
-        assert_int_equal(back->is_b_dec_subtracted, sae->is_b_dec_subtracted);
-        assert_string_equal(back->model, sae->model);
-        assert_string_equal(back->hook, sae->hook);
-        assert_int_equal(back->context_size, 128);
-        fc_sae_free(sae);
-        fc_sae_free(back);
-        fc_test_dir_remove(dir);
-    }
-}
-
-static void folding_center_scale_changes_no_feature(void **state)
-{
-    (void)state;
-    for (int is_subtracted = 0; is_subtracted < 2; is_subtracted++) {
-        fc_err err = {0};
-        char dir[FC_PATH_MAX];
-        fc_sae *sae = make_sae(FC_NORM_CENTER_SCALE, is_subtracted), *folded = NULL;
-        float *raw = floats(N_ROWS * D_IN);
-        float *f = floats(N_ROWS * D_SAE), *f_raw = floats(N_ROWS * D_SAE);
-        float *y = floats(N_ROWS * D_IN), *y_raw = floats(N_ROWS * D_IN);
-        fill(raw, N_ROWS * D_IN, 500000, 4.0);
-        fc_test_dir_make(dir);
-        fc_assert_ok(fc_sae_save(sae, dir, &err), &err);
-        fc_assert_ok(fc_sae_load(&folded, dir, &err), &err);
-        assert_int_equal(folded->normaliser.kind, FC_NORM_NONE);
-
-        run_sae(sae, raw, N_ROWS, f, y);
-        run_sae(folded, raw, N_ROWS, f_raw, y_raw);
-        fc_assert_close(f_raw, f, N_ROWS * D_SAE, 1e-5, 1e-5);
-        fc_assert_close(y_raw, y, N_ROWS * D_IN, 1e-5, 1e-5);
-
-        float *const all[] = {raw, f, f_raw, y, y_raw};
-        for (size_t i = 0; i < FC_LEN(all); i++) fc_free(all[i]);
-        fc_sae_free(sae);
-        fc_sae_free(folded);
-        fc_test_dir_remove(dir);
-    }
-}
-
-static void cfg_json_holds_what_saelens_needs(void **state)
-{
-    (void)state;
-    fc_err err = {0};
-    char dir[FC_PATH_MAX], path[FC_PATH_MAX];
-    json_t *cfg = NULL;
-    fc_sae *sae = make_sae(FC_NORM_CENTER_UNIT, true);
-    fc_test_dir_make(dir);
-    fc_assert_ok(fc_sae_save(sae, dir, &err), &err);
-    fc_test_path(path, dir, "cfg.json");
-    fc_assert_ok(fc_json_load(&cfg, path, &err), &err);
-    const json_t *meta = json_object_get(cfg, "metadata");
-    assert_string_equal(json_string_value(json_object_get(cfg, "architecture")),
-                        "standard");
-    assert_string_equal(json_string_value(json_object_get(cfg, "dtype")), "float32");
-    assert_string_equal(json_string_value(json_object_get(cfg, "normalize_activations")),
-                        "none");
-    assert_int_equal(json_integer_value(json_object_get(cfg, "d_in")), D_IN);
-    assert_int_equal(json_integer_value(json_object_get(cfg, "d_sae")), D_SAE);
-    assert_true(json_is_true(json_object_get(cfg, "apply_b_dec_to_input")));
-    assert_string_equal(json_string_value(json_object_get(meta, "sae_lens_version")),
-                        "6.18.0");
-    assert_string_equal(json_string_value(json_object_get(meta, "hf_hook_name")),
-                        sae->hook);
-    assert_string_equal(json_string_value(json_object_get(meta, "facet_normalization")),
-                        "center_unit");
-    json_decref(cfg);
-    fc_sae_free(sae);
-    fc_test_dir_remove(dir);
-}
-
-static void an_sae_that_is_not_finite_is_not_saved(void **state)
-{
-    (void)state;
-    fc_err err = {0};
-    char dir[FC_PATH_MAX];
-    fc_sae *sae = make_sae(FC_NORM_NONE, true);
-    sae->b_enc[3] = NAN;
-    fc_test_dir_make(dir);
-    fc_assert_fails(fc_sae_save(sae, dir, &err), &err, FC_FORMAT,
-                    "'b_enc' holds nan at place 3");
-    assert_int_equal(fc_test_count_entries(dir), 0);
-    fc_sae_free(sae);
-    fc_test_dir_remove(dir);
-}
-
-/* --- faults ------------------------------------------------------------------------------- */
-
-typedef struct place {
-    char dir[FC_PATH_MAX];
-    const fc_sae *sae;
-} place;
-
-static fc_status save_and_load(void *ctx, fc_err *err)
-{
-    const place *p = ctx;
-    fc_sae *back = NULL;
-    fc_status status = fc_sae_save(p->sae, p->dir, err);
-    if (status == FC_OK) status = fc_sae_load(&back, p->dir, err);
-    fc_sae_free(back);
-    return status;
-}
-
-static void no_temporary_is_left(void *ctx)
-{
-    const place *p = ctx;
-    fc_err err = {0};
-    fc_names names;
-    fc_assert_ok(fc_dir_list(&names, p->dir, &err), &err);
-    for (int64_t i = 0; i < names.n; i++) assert_null(strstr(names.name[i], ".tmp"));
-    fc_names_free(&names);
-}
-
-static void faults_end_with_a_sentence_and_no_leftovers(void **state)
-{
-    (void)state;
-    place p;
-    fc_sae *sae = make_sae(FC_NORM_CENTER_UNIT, true);
-    p.sae = sae;
-    fc_test_dir_make(p.dir);
-    assert_true(fc_test_sweep_alloc(save_and_load, no_temporary_is_left, &p) > 10);
-    assert_true(fc_test_sweep_write(save_and_load, no_temporary_is_left, &p) > 3);
-    fc_sae_free(sae);
-    fc_test_dir_remove(p.dir);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,11 +327,6 @@ int main(void)
         cmocka_unit_test(the_file_with_the_weights_will_do),
         cmocka_unit_test(the_origin_of_the_activations_is_read),
         cmocka_unit_test(every_damaged_folder_is_refused),
-        cmocka_unit_test(a_saved_sae_comes_back_bit_for_bit),
-        cmocka_unit_test(folding_center_scale_changes_no_feature),
-        cmocka_unit_test(cfg_json_holds_what_saelens_needs),
-        cmocka_unit_test(an_sae_that_is_not_finite_is_not_saved),
-        cmocka_unit_test(faults_end_with_a_sentence_and_no_leftovers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
