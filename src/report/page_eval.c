@@ -190,7 +190,7 @@ static void draw_alone(fc_flow *f, const fc_report_data *d)
     for (size_t i = 0; i < FC_LEN(alone); i++)
         has_any |= member(own(d), alone[i].path) != NULL;
     if (!has_any) return;
-    fc_flow_need(f, 20 + line * (double)FC_LEN(alone));
+    fc_flow_need(f, 20 + line * (double)(int)FC_LEN(alone));
     fc_text(f->cr, FC_MARGIN, f->y, FC_LEFT, FC_TOP, fc_type_chart,
             "What the weights alone say");
     f->y += 16;

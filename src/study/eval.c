@@ -67,6 +67,12 @@ static fc_status check(const fc_eval_config *config, const fc_eval_source *sourc
                        source->text.max_length);
     if (source->text.corpus.n_paths < 1)
         return fc_fail(err, FC_USAGE, "no text file given");
+    for (int64_t i = 0; i < source->text.corpus.n_paths && source->mean == NULL; i++)
+        if (strcmp(source->text.corpus.paths[i], "-") == 0)
+            return fc_fail(err, FC_USAGE,
+                           "standard input can be read only once, but the mean of the "
+                           "activations is not known and has to be found first; give "
+                           "the text as files");
     return FC_OK;
 }
 

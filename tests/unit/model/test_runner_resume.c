@@ -85,6 +85,11 @@ static fc_status edit(void *ctx, const fc_hook_point *point, float *x, int64_t n
 static float residual[N_TOKENS * D_MODEL], normed[N_TOKENS * D_MODEL];
 static float whole[N_TOKENS * N_VOCAB], rest[N_TOKENS * N_VOCAB];
 
+static bool is_same(const void *a, const void *b, size_t n_bytes)
+{
+    return memcmp(a, b, n_bytes) == 0;
+}
+
 static const fc_precision_choice precisions[] = {FC_F32_PRECISION, FC_BF16_PRECISION};
 
 static fc_runner *new_runner(const fixture *f, fc_precision_choice precision)
@@ -109,7 +114,7 @@ static void compare_at(const fixture *f, fc_runner *runner, int64_t layer,
     fc_assert_ok(fc_runner_resume(runner, whole_batch(f), (fc_residual){layer, residual},
                                   again, 2, &err),
                  &err);
-    if (memcmp(whole, rest, sizeof whole) != 0)
+    if (!is_same(whole, rest, sizeof whole))
         fail_msg("the run taken up at layer %d with an edit at %s has other logits",
                  (int)layer, name);
 }
@@ -145,7 +150,7 @@ static void a_hook_that_writes_changes_the_logits_of_its_own_sequences_alone(voi
     for (int64_t t = 0; t < N_TOKENS; t++) {
         const bool is_before_edit = t == 0 || t == 3 || t == 20 || t == 21;
         const bool is_equal =
-            memcmp(whole + t * N_VOCAB, rest + t * N_VOCAB, N_VOCAB * sizeof *whole) == 0;
+            is_same(whole + t * N_VOCAB, rest + t * N_VOCAB, N_VOCAB * sizeof *whole);
         if (t % 3 == 1) assert_false(is_equal);
         if (is_before_edit) assert_true(is_equal);
     }

@@ -344,6 +344,12 @@ static void what_does_not_fit_is_refused(void **state)
     fc_assert_fails(fc_eval(&config, sae, &source, f->be, &eval, &r, &err), &err,
                     FC_USAGE, "text");
     source.text.corpus.n_paths = 1;
+    static const char *const standard_input[] = {"-"};
+    source.text.corpus.paths = standard_input;
+    source.mean = NULL;
+    fc_assert_fails(fc_eval(&config, sae, &source, f->be, &eval, &r, &err), &err,
+                    FC_USAGE, "standard input", "only once");
+    source.text.corpus.paths = f->paths;
     source.text.max_length = 1;
     fc_assert_fails(fc_eval(&config, sae, &source, f->be, &eval, &r, &err), &err,
                     FC_USAGE, "max-length");
