@@ -22,6 +22,8 @@ void fc_pages_figures(fc_pdf *pdf, const fc_report_data *data);
 fc_status fc_pages_geometry(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 /* What the model keeps, by eval.json; no page without one. */
 fc_status fc_page_eval(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
+/* Letters of the absorption test, and the features of another SAE; no page without them in eval.json. */
+fc_status fc_page_offline(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 /* Concepts with their best features; no page when none were looked for. */
 fc_status fc_pages_concepts(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
 /* A card for each chosen feature; page_of[i] receives the page of card i. */

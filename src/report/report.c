@@ -39,6 +39,7 @@ static fc_status draw(fc_pdf *pdf, const fc_report_data *data, int *page_of, fc_
     fc_pages_figures(pdf, data);
     FC_TRY(fc_pages_geometry(pdf, data, err));
     FC_TRY(fc_page_eval(pdf, data, err));
+    FC_TRY(fc_page_offline(pdf, data, err));
     FC_TRY(fc_pages_concepts(pdf, data, err));
     FC_TRY(fc_pages_cards(pdf, data, page_of, err));
     return fc_pages_index(pdf, data, page_of, err);
