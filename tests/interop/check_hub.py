@@ -103,7 +103,8 @@ def library_finds(c, cache):
 def names_feed_a_run(c, raw):
     """facet run with nothing but names, and the same from a folder and a raw file."""
     options = {"collect": {"hook": c.hook, "tokens": 1500, "precision": "f32"},
-               "train": {"expansion": 2, "max-steps": 20}, "report": {"top": 4}}
+               "train": {"expansion": 2, "max-steps": 20}, "report": {"top": 4},
+               "eval": {"eval-tokens": 500, "geometry": False, "absorption": False, "meta-sae": False}}
     for out, model, text in (("named", MODEL, f"{DATA}:wikitext-tiny-raw-v1/train"), ("given", str(c.model), str(raw))):
         recipe = c.work / f"{out}.yaml"
         recipe.write_text(json.dumps({"out": str(c.work / out), "text": [text]} | options |
