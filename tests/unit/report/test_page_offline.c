@@ -68,7 +68,7 @@ static void letters_and_pairs_are_shown_with_their_numbers(void **state)
     if (all == NULL) return;
     for (size_t i = 0; i < FC_LEN(words); i++)
         if (strstr(all, words[i]) == NULL) fail_msg("'%s' is not on any page", words[i]);
-    assert_null(strstr(all, "99 %"));       /* of no judged word */
+    assert_null(strstr(all, "99 %"));   /* of no judged word */
     assert_null(strstr(all, "hardly")); /* the probes are good */
     free(all);
 }
