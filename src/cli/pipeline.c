@@ -27,14 +27,20 @@ static int64_t name_eval_fields(fc_field fields_of_eval[FC_EVAL_FIELDS])
     return n;
 }
 
-void fc_pipeline_options(fc_pipeline *p, fc_cli *cli)
+void fc_pipeline_defaults(fc_pipeline *p)
 {
-    int64_t n;
+    p->out[0] = p->acts[0] = 0;
     fc_collect_defaults(&p->collect);
     fc_train_defaults(&p->train);
     fc_eval_defaults(&p->eval);
     fc_study_defaults(&p->study);
     fc_report_defaults(&p->report);
+}
+
+void fc_pipeline_options(fc_pipeline *p, fc_cli *cli)
+{
+    int64_t n;
+    fc_pipeline_defaults(p);
     p->texts =
         fc_args_list(&cli->args, "text", "FILE...", "text files, plain, gzip or zstd");
     fc_args_group(&cli->args, "run", fields, FC_LEN(fields), p);
@@ -73,6 +79,17 @@ static fc_status show(const fc_cli *cli, fc_stage_result *result, fc_err *err)
     return status;
 }
 
+/* Of all that eval says: what was done and how much of the loss is recovered. The rest is in the report. */
+static void keep_loss(char *text)
+{
+    char *rest = strchr(text, '\n'), *loss = strstr(text, "\n  loss recovered");
+    if (rest == NULL || loss == NULL) return;
+    const size_t n = 1 + strcspn(loss + 1, "\n");
+    memmove(rest, loss, n);
+    rest[n] = '\n';
+    rest[n + 1] = '\0';
+}
+
 /* Standard input has gone through collecting and is no more. */
 static bool can_read_again(const fc_arg_list *texts)
 {
@@ -95,6 +112,7 @@ static fc_status run_stages(const fc_pipeline *p, const fc_cli *cli, const char 
     if (can_read_again(p->texts)) { /* after study, whose numbers go into eval.json */
         const fc_eval_from from = {p->out, acts, "", "", &p->collect, p->texts};
         FC_TRY(fc_stage_eval(cli, &p->eval, &from, true, &result, err));
+        keep_loss(result.text);
         FC_TRY(show(cli, &result, err));
     }
     FC_TRY(fc_stage_report(cli, &p->report, p->out, &result, err));

@@ -23,6 +23,9 @@ typedef struct fc_pipeline {
 /* Defaults, and all options of all stages in cli->args. */
 void fc_pipeline_options(fc_pipeline *pipeline, fc_cli *cli);
 
+/* The configs as they were before any option; the options stay. */
+void fc_pipeline_defaults(fc_pipeline *pipeline);
+
 /* Runs what is not done yet, prints a line for each stage. Stopped anywhere, the same call goes on. */
 fc_status fc_pipeline_run(const fc_pipeline *pipeline, const fc_cli *cli, fc_err *err);
 

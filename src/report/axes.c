@@ -35,7 +35,11 @@ void fc_nice_range(double *low, double *high, bool is_log)
 {
     if (is_log) {
         if (!(*high > 0)) *high = 1;
-        if (!(*low > 0) || *low >= *high) *low = *high / 10;
+        if (!(*low > 0)) *low = *high / 10;
+        if (*low >= *high) { /* one value: in the middle */
+            *low = *high / 3;
+            *high *= 3;
+        }
         *low *= 0.9;
         *high *= 1.1;
         return;

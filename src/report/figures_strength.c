@@ -46,7 +46,7 @@ static void draw_strength_bars(cairo_t *cr, fc_box box, const fc_report_data *d)
 {
     char column[64], row[64], note[128];
     double low = 0, high = d->max_strength;
-    const fc_box room = {box.x, box.y + 22, box.w - 62, box.h - 22};
+    const fc_box room = {box.x, box.y + 32, box.w - 62, box.h - 32};
     const int64_t side = d->block_side;
     fc_nice_range(&low, &high, false);
     if (d->block > 1) {

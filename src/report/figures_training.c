@@ -36,17 +36,30 @@ static void draw_curve(cairo_t *cr, fc_box box, const fc_report_data *d, const c
     fc_chart_curve(cr, &a, x, y, n, c->is_smooth ? n / 40 : 1, c->color);
 }
 
+/* Whether there is anything to draw: not every architecture has a penalty. */
+static bool has_values(const fc_report_data *d, const curve *c)
+{
+    for (int64_t i = 0; i < d->n_points; i++)
+        if (isfinite(d->metric[c->metric][i]) &&
+            (!c->is_log || d->metric[c->metric][i] > 0))
+            return true;
+    return false;
+}
+
 /* Curves side by side in rows of two. */
 static void draw_curves(cairo_t *cr, fc_box box, const fc_report_data *d,
                         const curve *curves, int n)
 {
     const int n_rows = (n + 1) / 2;
     const double gap = 14, w = (box.w - gap) / 2, h = (box.h + gap) / n_rows - gap;
+    int at = 0;
     for (int i = 0; i < n; i++) {
-        const int row = i / 2, column = i % 2;
+        const int row = at / 2, column = at % 2;
+        if (!has_values(d, &curves[i])) continue;
         draw_curve(cr,
                    (fc_box){box.x + column * (w + gap), box.y + row * (h + gap), w, h}, d,
                    &curves[i]);
+        at++;
     }
 }
 

@@ -272,5 +272,6 @@ fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *d, fc_err *err)
         FC_TRY(draw_stage(&f, d, stages[i][0], stages[i][1], err));
     for (size_t i = 0; i < FC_LEN(stages); i++)
         FC_TRY(draw_config(&f, d, stages[i][0], stages[i][2], err));
+    fc_flow_reading(&f, d);
     return FC_OK;
 }

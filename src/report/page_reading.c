@@ -8,6 +8,7 @@
 #include "report/shaded.h"
 
 enum { KEY_WIDTH = 92 };
+static const double whole_height = 450;
 
 typedef struct entry {
     const char *key, *text; /* text NULL: a heading; "": said by the study */
@@ -90,27 +91,28 @@ static void draw_shades(fc_flow *f)
     f->y += 20;
 }
 
-void fc_page_reading(fc_pdf *pdf, const fc_report_data *d)
+void fc_flow_reading(fc_flow *f, const fc_report_data *d)
 {
-    fc_flow f = {.pdf = pdf, .footer = "How to read it"};
     const char *lens = fc_features_run(d->db, "logit_lens");
     if (d->n_cards == 0) return;
-    fc_flow_page(&f);
-    fc_pdf_outline(pdf, 0, f.y, f.footer);
-    fc_flow_heading(&f, f.footer);
+    f->footer = "How to read it";
+    f->y += 10;
+    if (f->y + whole_height > FC_PAGE_BOTTOM) fc_flow_page(f);
+    fc_pdf_outline(f->pdf, 0, f->y, f->footer);
+    fc_flow_heading(f, f->footer);
     for (size_t i = 0; i < FC_LEN(entries); i++) {
         char text[512];
         fc_display_name(text, sizeof text, lens);
         if (entries[i].text == NULL) {
-            f.y += i > 0 ? 8 : 0;
-            fc_text(f.cr, FC_MARGIN, f.y, FC_LEFT, FC_TOP, fc_type_strong,
+            f->y += i > 0 ? 8 : 0;
+            fc_text(f->cr, FC_MARGIN, f->y, FC_LEFT, FC_TOP, fc_type_strong,
                     entries[i].key);
-            f.y += 17;
+            f->y += 17;
         } else if (entries[i].text[0] != 0) {
-            draw_entry(&f, entries[i].key, entries[i].text);
+            draw_entry(f, entries[i].key, entries[i].text);
         } else if (lens[0] != 0) {
-            draw_entry(&f, entries[i].key, text);
+            draw_entry(f, entries[i].key, text);
         }
     }
-    draw_shades(&f);
+    draw_shades(f);
 }

@@ -12,10 +12,8 @@
 /* The result in one minute. page_of[i]: page of card i, 0 when not yet known. */
 fc_status fc_page_summary(fc_pdf *pdf, const fc_report_data *data, const int *page_of,
                           fc_err *err);
-/* How it was made: stages with their inputs, the recipe. */
+/* How it was made: stages with their inputs, the recipe; and how to read it. */
 fc_status fc_pages_method(fc_pdf *pdf, const fc_report_data *data, fc_err *err);
-/* What numbers, cards and signs mean; no page without cards. */
-void fc_page_reading(fc_pdf *pdf, const fc_report_data *data);
 /* Curves, sparsity, strengths. */
 void fc_pages_figures(fc_pdf *pdf, const fc_report_data *data);
 /* How near decoder rows lie, and the features that are nearest to each other. */
@@ -48,6 +46,9 @@ void fc_flow_need(fc_flow *flow, double height); /* and so when less is left */
 
 /* Section heading with a hairline; moves below it. */
 void fc_flow_heading(fc_flow *flow, const char *title);
+
+/* What numbers, cards and signs mean, below what is there if it fits; nothing without cards. */
+void fc_flow_reading(fc_flow *flow, const fc_report_data *data);
 
 /* A feature's number on a baseline, a link where the feature has a card. Returns its width. */
 double fc_flow_feature(const fc_flow *flow, const fc_report_data *data, int64_t feature,

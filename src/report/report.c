@@ -35,7 +35,6 @@ static fc_status draw(fc_pdf *pdf, const fc_report_data *data, int *page_of, fc_
 {
     FC_TRY(fc_page_summary(pdf, data, page_of, err));
     FC_TRY(fc_pages_method(pdf, data, err));
-    fc_page_reading(pdf, data);
     fc_pages_figures(pdf, data);
     FC_TRY(fc_pages_geometry(pdf, data, err));
     FC_TRY(fc_page_eval(pdf, data, err));

@@ -27,7 +27,7 @@ static void describe_l0(fc_verdict *n, const fc_report_data *d)
     const double l0 = fc_features_run_number(d->db, "l0"),
                  share = l0 / (double)fc_max(d->n_features, 1);
     char percent[32];
-    n->name = "features per token (L0)";
+    n->name = "average L0";
     n->grade = share > 0.05 || d->n_dense > 0 ? FC_GRADE_BAD
                : share > 0.02                 ? FC_GRADE_FAIR
                                               : FC_GRADE_GOOD;
@@ -35,11 +35,13 @@ static void describe_l0(fc_verdict *n, const fc_report_data *d)
     if (isfinite(l0)) snprintf(n->value, sizeof n->value, "%.1f", l0);
     if (d->n_dense > 0)
         snprintf(n->remark, sizeof n->remark,
-                 "%s of all. Dense: %" PRId64 " %s on more than half of the tokens.",
+                 "Features per token, %s of all. Dense: %" PRId64
+                 " %s on more than half of the tokens.",
                  percent, d->n_dense,
                  d->n_dense == 1 ? "feature fires" : "features fire");
     else
-        snprintf(n->remark, sizeof n->remark, "%s of all features. %s", percent,
+        snprintf(n->remark, sizeof n->remark, "Features per token, %s of all. %s",
+                 percent,
                  share > 0.05   ? "Dense: a single feature says little alone."
                  : share > 0.02 ? "Fair: a token is described by many features."
                                 : "Good: sparse enough to read a token by its features.");

@@ -116,7 +116,7 @@ static void a_report_shows_numbers_method_cards_and_index(void **state)
     add_manifest();
     const fc_report_result result = make_report("", 100);
     assert_int_equal(result.n_cards, 2);
-    assert_int_equal(result.n_pages, 10);
+    assert_int_equal(result.n_pages, 9);
     assert_sound();
     assert_text(words);
 }
