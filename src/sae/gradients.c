@@ -375,6 +375,7 @@ void fc_step_gradients(fc_step *step)
 
 void fc_step_update(fc_step *step, double lr, int64_t k)
 {
+    FC_ASSERT(k == step->n_done + 1);
     if (step->has_gradients) {
         fc_step_gradients(step);
         (void)fc_step_clip(step);

@@ -124,6 +124,7 @@ void fc_step_apply(fc_step *step, double lr, int64_t k)
 {
     application a = {step, {.adam = fc_step_adam(step, lr, k), .is_projected = true}};
     FC_CHECK(step->has_gradients);
+    FC_ASSERT(k == step->n_done + 1);
     fc_par_for(step->sae->d_sae, FC_STEP_LISTS, apply_rows, &a);
     fc_step_apply_vectors(step, &a.update.adam);
 }
