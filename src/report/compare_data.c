@@ -91,7 +91,7 @@ static bool absolute(char out[FC_PATH_MAX], const char *path)
 static fc_status find_page(fc_compared *run, const char *run_dir, const char *dir,
                            fc_err *err)
 {
-    char path[FC_PATH_MAX], from[FC_PATH_MAX], to[FC_PATH_MAX];
+    char path[FC_PATH_MAX], from[FC_PATH_MAX] = "", to[FC_PATH_MAX] = "";
     size_t same = 0, at = 0, i = 0;
     FC_TRY(fc_path_join(path, run_dir, "report.html", err));
     if (!fc_path_exists(path) || !absolute(from, dir) || !absolute(to, path))

@@ -223,7 +223,7 @@ bool fc_compare_has_curves(const fc_compare_data *d)
     return false;
 }
 
-static void draw_curve(cairo_t *cr, fc_box box, const fc_compare_data *d, size_t k)
+static void draw_curve(cairo_t *cr, fc_box box, const fc_compare_data *d, int k)
 {
     fc_axes a = {.box = {box.x + 36, box.y + 16, box.w - 44, box.h - 46},
                  .is_log_y = curves[k].is_log,
@@ -260,11 +260,12 @@ static void draw_curves(cairo_t *cr, fc_box box, const void *ctx)
     const fc_compare_data *d = ctx;
     const double gap = 14, head = 22, w = (box.w - gap) / 2, h = (box.h - head) / 2;
     fc_compare_legend(cr, box.x + 36, box.y + 8, box.w - 36, d);
-    for (size_t k = 0; k < FC_LEN(curves); k++)
-        draw_curve(cr,
-                   (fc_box){box.x + (double)(k % 2) * (w + gap),
-                            box.y + head + (double)(k / 2) * h, w, h - gap},
-                   d, k);
+    for (int k = 0; k < (int)FC_LEN(curves); k++) {
+        const int line = k / 2, column = k % 2;
+        draw_curve(
+            cr, (fc_box){box.x + column * (w + gap), box.y + head + line * h, w, h - gap},
+            d, k);
+    }
 }
 
 static fc_status curves_csv(fc_strbuf *out, const void *ctx, fc_err *err)
@@ -318,16 +319,17 @@ static void draw_frequencies(cairo_t *cr, fc_box box, const void *ctx)
                  low = lowest_frequency(d);
     for (int64_t i = 0; i < d->n; i++) {
         const fc_compared *run = &d->run[i];
+        const int64_t line = i / 2, column = i % 2;
         char live[32], note[64];
         fc_bins bins;
         bin_frequencies(&bins, &run->data, low);
-        fc_axes a = {.box = {box.x + (double)(i % 2) * (w + gap) + 36,
-                             box.y + (double)(i / 2) * h + 16, w - 44, h - 54},
+        fc_axes a = {.box = {box.x + (double)column * (w + gap) + 36,
+                             box.y + (double)line * h + 16, w - 44, h - 54},
                      .x0 = low,
                      .x1 = 1,
                      .y1 = fmax(bins.max, 1),
                      .is_log_x = true,
-                     .x_label = i / 2 == n_rows - 1 || i + 2 >= d->n
+                     .x_label = line == n_rows - 1 || i + 2 >= d->n
                                     ? "share of tokens on which a feature fires"
                                     : NULL};
         fc_nice_range(&a.y0, &a.y1, false);

@@ -98,11 +98,14 @@ static void format_moment(char out[64], const char *iso)
     static const char *const month[] = {"January",   "February", "March",    "April",
                                         "May",       "June",     "July",     "August",
                                         "September", "October",  "November", "December"};
-    int y, m, day, h, min, s, n = 0;
-    const bool is_read =
-        sscanf(iso, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &y, &m, &day, &h, &min, &s, &n) == 6;
-    if (is_read && n == 20 && m >= 1 && m <= 12)
-        snprintf(out, 64, "%d %s %d, %02d:%02d UTC", day, month[m - 1], y, h, min);
+    static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
+    bool is_read = strlen(iso) == sizeof form - 1;
+    for (size_t i = 0; is_read && form[i] != 0; i++)
+        is_read = form[i] == 'd' ? iso[i] >= '0' && iso[i] <= '9' : iso[i] == form[i];
+    const int m = is_read ? (iso[5] - '0') * 10 + iso[6] - '0' : 0;
+    if (m >= 1 && m <= 12)
+        snprintf(out, 64, "%.*s %s %.4s, %.5s UTC", iso[8] == '0' ? 1 : 2,
+                 iso + 8 + (iso[8] == '0'), month[m - 1], iso, iso + 11);
     else
         snprintf(out, 64, "%.60s", iso);
 }
