@@ -6,6 +6,7 @@
  * k is int32 and the thresholds float32 there, as the classes register them.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -24,10 +25,16 @@ static const fc_dictionary *class_of(const fc_sae *sae)
     return NULL;
 }
 
-static bool has_one_threshold(const fc_sae *sae)
+/* The threshold of all features, once what is_rescaled says is folded into the encoder; they may differ
+ * by roundings of that. */
+static bool has_one_threshold(const fc_export *e, float *threshold)
 {
+    const fc_sae *sae = e->sae;
+    const double first = (double)sae->threshold[0] * e->gain[0];
+    *threshold = (float)first;
     for (int64_t i = 1; i < sae->d_sae; i++)
-        if (sae->threshold[i] != sae->threshold[0]) return false;
+        if (fabs((double)sae->threshold[i] * e->gain[i] - first) > 1e-6 * fabs(first))
+            return false;
     return true;
 }
 
@@ -38,12 +45,18 @@ static fc_status check(const fc_sae *sae, const fc_dictionary *d, fc_err *err)
                        "dictionary_learning has no class that computes '%s' %s b_dec "
                        "subtracted from the input",
                        sae->arch, sae->is_b_dec_subtracted ? "with" : "without");
-    if ((d->ones & FC_ONE_THRESHOLD) && (!has_one_threshold(sae) || sae->is_rescaled))
-        return fc_fail(err, FC_MISMATCH,
-                       "%s has one threshold for all features, expected that of "
-                       "this SAE to be the same for all",
-                       d->name);
     return fc_export_check_norm(sae, "dictionary_learning", err);
+}
+
+static fc_status check_threshold(const fc_export *e, const fc_dictionary *d, fc_err *err)
+{
+    float threshold;
+    if (!(d->ones & FC_ONE_THRESHOLD) || has_one_threshold(e, &threshold)) return FC_OK;
+    return fc_fail(
+        err, FC_MISMATCH,
+        "%s has one threshold for all features, expected that of this SAE to be "
+        "the same for all",
+        d->name);
 }
 
 static bool has_groups(const fc_dictionary *d)
@@ -62,11 +75,13 @@ static fc_status declare_ones(const fc_dictionary *d, fc_arrays_out *out, fc_err
                          : FC_OK;
 }
 
-static fc_status write_ones(const fc_dictionary *d, const fc_sae *sae, fc_arrays_out *out,
-                            fc_err *err)
+static fc_status write_ones(const fc_dictionary *d, const fc_export *e,
+                            fc_arrays_out *out, fc_err *err)
 {
+    const fc_sae *sae = e->sae;
     const int32_t k = (int32_t)sae->k;
-    const float threshold = sae->threshold != NULL ? sae->threshold[0] : -1.0f;
+    float threshold = -1.0f; /* not set */
+    if (sae->threshold != NULL) (void)has_one_threshold(e, &threshold);
     const int64_t group = sae->d_sae; /* one group: it has no part in inference */
     if (d->ones & FC_ONE_K) {
         FC_TRY(fc_arrays_write(out, "k", &k, sizeof k, err));
@@ -84,7 +99,7 @@ static fc_status write_tensors(const fc_dictionary *d, const fc_export *e,
     FC_TRY_GOTO(fc_arrays_create(&out, FC_ARRAYS_TORCH, path, err));
     FC_TRY_GOTO(declare_ones(d, out, err));
     FC_TRY_GOTO(fc_export_declare(e, out, err));
-    FC_TRY_GOTO(write_ones(d, e->sae, out, err));
+    FC_TRY_GOTO(write_ones(d, e, out, err));
     FC_TRY_GOTO(fc_export_write(e, out, err));
     FC_TRY_GOTO(fc_arrays_commit(out, err));
 done:
@@ -138,6 +153,7 @@ fc_status fc_dictionary_learning_save(const fc_sae *sae, const char *dir, fc_err
     FC_TRY(fc_path_join(config, dir, "config.json", err));
     FC_TRY(fc_export_init(&e, sae, d->rows, d->n_rows, dir, err));
     if (d->ones & FC_ONE_THRESHOLD) e.absent = 1U << FC_THRESHOLD;
+    FC_TRY_GOTO(check_threshold(&e, d, err));
     FC_TRY_GOTO(fc_dir_make(dir, err));
     FC_TRY_GOTO(write_tensors(d, &e, weights, err));
     status = write_config(d, sae, config, err);
