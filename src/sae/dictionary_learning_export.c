@@ -13,16 +13,17 @@
 #include "sae/dictionary_learning_internal.h"
 #include "sae/export_internal.h"
 
-/* The class that computes the same, by architecture and by what happens to b_dec. */
+/* The class of this architecture; where there are two, the one that does the same with b_dec. */
 static const fc_dictionary *class_of(const fc_sae *sae)
 {
+    const fc_dictionary *found = NULL;
     for (size_t i = 0; i < FC_N_DICTIONARIES; i++) {
         const fc_dictionary *d = &fc_dictionaries[i];
-        if (strcmp(d->arch, sae->arch) == 0 &&
-            d->is_b_dec_subtracted == sae->is_b_dec_subtracted)
-            return d;
+        if (strcmp(d->arch, sae->arch) != 0) continue;
+        if (found == NULL || d->is_b_dec_subtracted == sae->is_b_dec_subtracted)
+            found = d;
     }
-    return NULL;
+    return found;
 }
 
 /* The threshold of all features, once what is_rescaled says is folded into the encoder; they may differ
@@ -42,9 +43,7 @@ static fc_status check(const fc_sae *sae, const fc_dictionary *d, fc_err *err)
 {
     if (d == NULL)
         return fc_fail(err, FC_MISMATCH,
-                       "dictionary_learning has no class that computes '%s' %s b_dec "
-                       "subtracted from the input",
-                       sae->arch, sae->is_b_dec_subtracted ? "with" : "without");
+                       "dictionary_learning has no class that computes '%s'", sae->arch);
     return fc_export_check_norm(sae, "dictionary_learning", err);
 }
 
@@ -146,12 +145,15 @@ fc_status fc_dictionary_learning_save(const fc_sae *sae, const char *dir, fc_err
 {
     char weights[FC_PATH_MAX], config[FC_PATH_MAX];
     const fc_dictionary *d = class_of(sae);
-    fc_export e;
+    fc_export e = {.sae = sae};
     fc_status status;
     FC_TRY(check(sae, d, err));
     FC_TRY(fc_path_join(weights, dir, "ae.pt", err));
     FC_TRY(fc_path_join(config, dir, "config.json", err));
-    FC_TRY(fc_export_init(&e, sae, d->rows, d->n_rows, dir, err));
+    e.rows = d->rows;
+    e.n_rows = d->n_rows;
+    e.is_b_dec_subtracted = d->is_b_dec_subtracted;
+    FC_TRY(fc_export_init(&e, dir, err));
     if (d->ones & FC_ONE_THRESHOLD) e.absent = 1U << FC_THRESHOLD;
     FC_TRY_GOTO(check_threshold(&e, d, err));
     FC_TRY_GOTO(fc_dir_make(dir, err));

@@ -30,19 +30,27 @@ static double row_length(const float *w, int64_t n)
     return sqrt(sum);
 }
 
+/* What b_enc loses: what x' has and the file's input has not. */
+static double shift_of(const fc_export *e, const float *w)
+{
+    const fc_sae *sae = e->sae;
+    const bool is_here = sae->is_b_dec_subtracted, is_there = e->is_b_dec_subtracted;
+    double mean = 0.0, bias = 0.0;
+    for (int64_t j = 0; !is_there && e->in_mean != NULL && j < sae->d_in; j++)
+        mean += (double)w[j] * (double)e->in_mean[j];
+    for (int64_t j = 0; is_here != is_there && j < sae->d_in; j++)
+        bias += (double)w[j] * (double)sae->b_dec[j];
+    return mean / e->in_scale + (is_there ? -bias : bias);
+}
+
 static void find_gains(fc_export *e)
 {
     const fc_sae *sae = e->sae;
     for (int64_t i = 0; i < sae->d_sae; i++) {
-        const float *w = sae->w_enc + i * sae->d_in;
         double gain = 1.0;
         if (sae->is_rescaled) gain = row_length(sae->w_dec + i * sae->d_out, sae->d_out);
         e->gain[i] = gain > 0.0 ? gain : 1.0;
-        if (e->in_mean == NULL || sae->is_b_dec_subtracted) continue;
-        double dot = 0.0;
-        for (int64_t j = 0; j < sae->d_in; j++)
-            dot += (double)w[j] * (double)e->in_mean[j];
-        e->shift[i] = dot / e->in_scale;
+        e->shift[i] = shift_of(e, sae->w_enc + i * sae->d_in);
     }
 }
 
@@ -57,13 +65,14 @@ static fc_status check_finite(const fc_sae *sae, const fc_import_row *rows, int 
     return FC_OK;
 }
 
-fc_status fc_export_init(fc_export *export, const fc_sae *sae, const fc_import_row *rows,
-                         int n_rows, const char *where, fc_err *err)
+fc_status fc_export_init(fc_export *export, const char *where, fc_err *err)
 {
-    *export = (fc_export){.sae = sae, .rows = rows, .n_rows = n_rows};
     fc_export *const e = export;
+    const fc_sae *sae = e->sae;
     fc_status status;
-    FC_TRY(check_finite(sae, rows, n_rows, where, err));
+    FC_TRY(check_finite(sae, e->rows, e->n_rows, where, err));
+    FC_CHECK(sae->d_in == sae->d_out ||
+             (!sae->is_b_dec_subtracted && !e->is_b_dec_subtracted));
     fold_norm(&sae->normaliser, &e->in_scale, &e->in_mean);
     const bool is_transcoder = fc_arch_find(sae->arch)->is_transcoder;
     fold_norm(is_transcoder ? &sae->target_normaliser : &sae->normaliser, &e->out_scale,

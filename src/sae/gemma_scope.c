@@ -151,17 +151,17 @@ fc_status fc_gemma_scope_save(const fc_sae *sae, const char *dir, fc_err *err)
 {
     char file[FC_PATH_MAX];
     fc_arrays_out *out = NULL;
-    fc_export e;
+    fc_export e = {.sae = sae, .rows = rows_1, .n_rows = FC_LEN(rows_1)};
     fc_status status;
-    if (sae->threshold == NULL || sae->w_skip != NULL || sae->is_b_dec_subtracted)
-        return fc_fail(err, FC_MISMATCH,
-                       "Gemma Scope has thresholds, no skip path and subtracts no b_dec; "
-                       "the architecture '%s'%s is something else",
-                       sae->arch,
-                       sae->is_b_dec_subtracted ? " with b_dec subtracted" : "");
+    if (sae->threshold == NULL || sae->w_skip != NULL)
+        return fc_fail(
+            err, FC_MISMATCH,
+            "Gemma Scope has thresholds and no skip path; the architecture '%s' is "
+            "something else",
+            sae->arch);
     FC_TRY(fc_export_check_norm(sae, "gemma-scope", err));
     FC_TRY(fc_path_join(file, dir, NPZ_FILE, err));
-    FC_TRY(fc_export_init(&e, sae, rows_1, FC_LEN(rows_1), dir, err));
+    FC_TRY(fc_export_init(&e, dir, err));
     FC_TRY_GOTO(fc_dir_make(dir, err));
     FC_TRY_GOTO(fc_arrays_create(&out, FC_ARRAYS_NPZ, file, err));
     FC_TRY_GOTO(fc_export_declare(&e, out, err));

@@ -176,14 +176,17 @@ static fc_status save(const fc_sae *sae, const char *dir, const char *weights_fi
 {
     char path[FC_PATH_MAX];
     fc_import_row rows[FC_SAE_TENSORS];
-    fc_export e;
+    fc_export e = {.sae = sae,
+                   .rows = rows,
+                   .n_rows = FC_SAE_TENSORS,
+                   .is_b_dec_subtracted = sae->is_b_dec_subtracted};
     fc_status status;
     if (name_of(sae) == NULL)
         return fc_fail(err, FC_MISMATCH, "SAELens has no architecture that computes '%s'",
                        sae->arch);
     FC_TRY(fc_path_join(path, dir, weights_file, err));
     fc_saelens_rows(rows, sae->arch);
-    FC_TRY(fc_export_init(&e, sae, rows, FC_SAE_TENSORS, dir, err));
+    FC_TRY(fc_export_init(&e, dir, err));
     FC_TRY_GOTO(fc_dir_make(dir, err));
     FC_TRY_GOTO(write_mean(sae, dir, err));
     FC_TRY_GOTO(write_tensors(&e, path, err));

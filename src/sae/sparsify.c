@@ -154,11 +154,10 @@ static fc_status check(const fc_sae *sae, fc_err *err)
 {
     const bool is_known =
         strcmp(sae->arch, "groupmax") == 0 || strncmp(sae->arch, "topk", 4) == 0;
-    const bool is_transcoder = fc_arch_find(sae->arch)->is_transcoder;
-    if (!is_known || sae->d_in != sae->d_out || sae->is_b_dec_subtracted == is_transcoder)
+    if (!is_known || sae->d_in != sae->d_out)
         return fc_fail(err, FC_MISMATCH,
-                       "sparsify computes topk and groupmax with b_dec subtracted, and "
-                       "topk transcoders without, of one width; '%s' is something else",
+                       "sparsify computes topk and groupmax, and topk transcoders of one "
+                       "width; '%s' is something else",
                        sae->arch);
     return fc_export_check_norm(sae, "sparsify", err);
 }
@@ -167,12 +166,15 @@ static fc_status save(const fc_sae *sae, const char *dir, fc_err *err)
 {
     char weights[FC_PATH_MAX], cfg_path[FC_PATH_MAX];
     fc_arrays_out *out = NULL;
-    fc_export e;
+    fc_export e = {.sae = sae,
+                   .rows = rows,
+                   .n_rows = FC_LEN(rows),
+                   .is_b_dec_subtracted = !fc_arch_find(sae->arch)->is_transcoder};
     fc_status status;
     FC_TRY(check(sae, err));
     FC_TRY(fc_path_join(weights, dir, WEIGHTS_FILE, err));
     FC_TRY(fc_path_join(cfg_path, dir, CFG_FILE, err));
-    FC_TRY(fc_export_init(&e, sae, rows, FC_LEN(rows), dir, err));
+    FC_TRY(fc_export_init(&e, dir, err));
     FC_TRY_GOTO(fc_dir_make(dir, err));
     FC_TRY_GOTO(fc_arrays_create(&out, FC_ARRAYS_SAFETENSORS, weights, err));
     FC_TRY_GOTO(fc_export_declare(&e, out, err));

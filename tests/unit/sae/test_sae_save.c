@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "exchange_testing.h"
 #include "formats/json.h"
+#include "sae/exchange.h"
 
 static void fill(float *w, int64_t n, uint64_t first, double scale)
 {
@@ -104,7 +105,19 @@ static fc_sae *make_scaled(const char *arch, bool is_subtracted)
     return sae;
 }
 
-static void check_folding(const fc_sae *sae)
+/* What SAELens calls f where rows compete by z ||W_dec||. */
+static void scale_features(const fc_sae *sae, float *f)
+{
+    for (int64_t i = 0; i < N_ROWS * D_SAE; i++) {
+        const float *d = sae->w_dec + i % D_SAE * D_IN;
+        double sum = 0.0;
+        for (int64_t j = 0; j < D_IN; j++) sum += (double)d[j] * (double)d[j];
+        f[i] = (float)((double)f[i] * sqrt(sum));
+    }
+}
+
+/* Saved in that format and read again, it does the same with raw rows. */
+static void check_folding(const fc_sae *sae, const fc_sae_format *format)
 {
     fc_err err = {0};
     char dir[FC_PATH_MAX];
@@ -114,19 +127,13 @@ static void check_folding(const fc_sae *sae)
     float *y = floats(N_ROWS * D_IN), *y_raw = floats(N_ROWS * D_IN);
     fill(raw, N_ROWS * D_IN, 500000, 4.0);
     fc_test_dir_make(dir);
-    fc_assert_ok(fc_sae_save(sae, dir, &err), &err);
+    fc_assert_ok(format->save(sae, dir, &err), &err);
     fc_assert_ok(fc_sae_load(&folded, dir, &err), &err);
     assert_int_equal(folded->normaliser.kind, FC_NORM_NONE);
     assert_int_equal(folded->target_normaliser.kind, FC_NORM_NONE);
-    assert_string_equal(folded->arch, sae->arch);
     run_sae(sae, raw, N_ROWS, f, y);
     run_sae(folded, raw, N_ROWS, f_raw, y_raw);
-    for (int64_t i = 0; sae->is_rescaled && i < N_ROWS * D_SAE; i++) {
-        const float *d = sae->w_dec + i % D_SAE * D_IN;
-        double sum = 0.0;
-        for (int64_t j = 0; j < D_IN; j++) sum += (double)d[j] * (double)d[j];
-        f[i] = (float)((double)f[i] * sqrt(sum)); /* SAELens' f holds the norm */
-    }
+    if (sae->is_rescaled) scale_features(sae, f);
     fc_assert_close(f_raw, f, N_ROWS * D_SAE, 2e-5, 1e-5);
     fc_assert_close(y_raw, y, N_ROWS * sae->d_out, 2e-5, 1e-5);
     float *const all[] = {raw, f, f_raw, y, y_raw};
@@ -141,27 +148,48 @@ static void folding_center_scale_changes_no_feature_of_any_architecture(void **s
     static const struct {
         const char *arch;
         bool is_subtracted, is_rescaled;
+        const char *formats;
     } cases[] = {
-        {"standard", true, false},
-        {"standard", false, false},
-        {"topk", true, false},
-        {"topk", true, true},
-        {"topk", false, true},
-        {"jumprelu", true, false},
-        {"jumprelu", false, false},
-        {"batchtopk", true, false},
-        {"gated", true, false},
-        {"gated", false, false},
-        {"transcoder", false, false},
-        {"skip_transcoder", false, false},
-        {"jumprelu_skip_transcoder", false, false},
+        {"standard", true, false, "saelens npz dictionary_learning"},
+        {"standard", false, false, "saelens npz dictionary_learning"},
+        {"topk", true, false, "saelens sparsify dictionary_learning"},
+        {"topk", true, true, "saelens sparsify dictionary_learning"},
+        {"topk", false, true, "saelens sparsify dictionary_learning"},
+        {"jumprelu", true, false, "saelens gemma-scope dictionary_learning"},
+        {"jumprelu", false, false, "saelens gemma-scope dictionary_learning"},
+        {"batchtopk", true, false, "saelens gemma-scope"},
+        {"gated", true, false, "saelens dictionary_learning"},
+        {"gated", false, false, "saelens dictionary_learning"},
+        {"transcoder", false, false, "saelens"},
+        {"skip_transcoder", false, false, "saelens"},
+        {"jumprelu_transcoder", false, false, "saelens gemma-scope"},
+        {"jumprelu_skip_transcoder", false, false, "saelens"},
     };
     for (size_t i = 0; i < FC_LEN(cases); i++) {
         fc_sae *sae = make_scaled(cases[i].arch, cases[i].is_subtracted);
         sae->is_rescaled = cases[i].is_rescaled;
-        check_folding(sae);
+        for (int row = 0; fc_sae_format_at(row) != NULL; row++)
+            if (strstr(cases[i].formats, fc_sae_format_at(row)->name) != NULL)
+                check_folding(sae, fc_sae_format_at(row));
         fc_sae_free(sae);
     }
+}
+
+/* What training leaves behind: theta over the length of each decoder row. */
+static void a_threshold_over_norms_is_one_number_to_dictionary_learning(void **state)
+{
+    (void)state;
+    fc_sae *sae = make_scaled("batchtopk", false);
+    sae->is_rescaled = true;
+    for (int64_t i = 0; i < D_SAE; i++) {
+        double sum = 0.0;
+        for (int64_t j = 0; j < D_IN; j++)
+            sum += (double)sae->w_dec[i * D_IN + j] * (double)sae->w_dec[i * D_IN + j];
+        sae->threshold[i] = (float)(0.25 / sqrt(sum));
+    }
+    check_folding(sae, fc_sae_format_find("dictionary_learning"));
+    check_folding(sae, fc_sae_format_find("gemma-scope"));
+    fc_sae_free(sae);
 }
 
 static void a_transcoder_of_unit_rows_keeps_both_means(void **state)
@@ -279,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_saved_sae_comes_back_bit_for_bit),
         cmocka_unit_test(folding_center_scale_changes_no_feature_of_any_architecture),
+        cmocka_unit_test(a_threshold_over_norms_is_one_number_to_dictionary_learning),
         cmocka_unit_test(a_transcoder_of_unit_rows_keeps_both_means),
         cmocka_unit_test(cfg_json_holds_what_saelens_needs),
         cmocka_unit_test(an_sae_that_is_not_finite_is_not_saved),
