@@ -1,6 +1,6 @@
 """Facet against PyTorch, transformers and tokenizers; method and results: docs/SPEED.md.
 
-    main.py BUILD [--parts cells,train,collect,tokenizer] [--rounds N] [--quick] [--gemma-1b DIR]
+    main.py BUILD [--parts cells,train,saelens,collect,tokenizer] [--rounds N] [--quick] [--gemma-1b DIR]
 
 Each round times every program once, one after the other; a ratio is formed within a round and the
 table gives the median and the extremes over the rounds. So a machine that is slow for a minute slows all.
@@ -71,7 +71,7 @@ def processor():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build")
-    parser.add_argument("--parts", default="tokenizer,cells,train,collect")
+    parser.add_argument("--parts", default="tokenizer,cells,train,saelens,collect")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one short round, to see that everything works")
     parser.add_argument("--gemma-1b", type=pathlib.Path, help="checkpoint; without it a random one is made")
@@ -82,6 +82,7 @@ def main():
 
     import cells
     import collect
+    import saelens
     import tokenizer
     import train
 
@@ -91,7 +92,7 @@ def main():
         print(f"load is {load:.1f}: something else is running, the numbers will be worthless", file=sys.stderr)
     with tempfile.TemporaryDirectory() as work:
         bench = Bench(options, pathlib.Path(work))
-        parts = {"cells": cells, "train": train, "collect": collect, "tokenizer": tokenizer}
+        parts = {"cells": cells, "train": train, "saelens": saelens, "collect": collect, "tokenizer": tokenizer}
         for part in options.parts.split(","):
             parts[part].run(bench)
     print(f"{processor()}, {THREADS} threads, PyTorch {torch.__version__}, {bench.n_rounds} rounds, load {load:.1f}\n")

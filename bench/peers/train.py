@@ -8,9 +8,11 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import json
+import pathlib
 import shutil
 import statistics
 import subprocess
+import tempfile
 import time
 
 import torch
@@ -67,13 +69,13 @@ def write_store(folder, x):
 class FacetRun:
     """facet train, timed by the clock in its log. `late` steps are trained once and then left out."""
 
-    def __init__(self, bench, store, d_sae, precision, late):
+    def __init__(self, bench, store, d_sae, precision, late, recipe="seed", options=()):
         self.bench, self.late = bench, late
         self.n_steps = 40 if bench.is_quick else 100
-        self.command = [bench.facet, "train", "--acts", store, "--recipe", "seed", "--d-sae", d_sae, "--precision",
-                        precision, "--threads", bench.threads, "--max-steps", late + self.n_steps, "--log-every", 10,
-                        "--histogram-every", 10**6, "--checkpoint-every", late or 10**6, "--quiet"]
-        self.begun = bench.work / f"{store.name}-{precision}-{late}"
+        self.command = [bench.facet, "train", "--acts", store, "--recipe", recipe, *options, "--d-sae", d_sae,
+                        "--precision", precision, "--threads", bench.threads, "--max-steps", late + self.n_steps,
+                        "--log-every", 10, "--histogram-every", 10**6, "--checkpoint-every", late or 10**6, "--quiet"]
+        self.begun = pathlib.Path(tempfile.mkdtemp(dir=bench.work)) / "run"
         self.scratch = bench.work / "scratch"
         if late:
             self.train(self.begun)

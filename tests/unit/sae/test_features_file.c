@@ -101,7 +101,7 @@ static void features_and_reconstructions_go_through_every_file(void **state)
         for (size_t k = 0; k < FC_LEN(endings) * 2; k++) {
             fc_err err = {0};
             fc_sae *sae = NULL;
-            fc_encode_result result;
+            fc_encode_result result = {0};
             char folder[FC_PATH_MAX], io[FC_PATH_MAX], f[FC_PATH_MAX], name[64];
             const fc_layout layout = k % 2 ? FC_LAYOUT_CSR : FC_LAYOUT_DENSE;
             (void)snprintf(name, sizeof name, "f.%s", endings[k / 2]);
@@ -124,7 +124,7 @@ static void npy_holds_dense_features_and_reconstructions(void **state)
     (void)state;
     fc_err err = {0};
     fc_sae *sae = NULL;
-    fc_encode_result result;
+    fc_encode_result result = {0};
     char folder[FC_PATH_MAX], io[FC_PATH_MAX], f[FC_PATH_MAX], y[FC_PATH_MAX];
     fc_test_path(f, dir, "f.npy");
     fc_test_path(y, dir, "y.npy");
@@ -177,7 +177,7 @@ static void rows_of_many_blocks_are_those_of_one(void **state)
     fc_assert_ok(fc_sae_load(&sae, folder, &err), &err);
     float *expected = values(io, "reconstruction", &n);
     for (size_t k = 0; k < FC_LEN(layouts); k++) {
-        fc_encode_result result;
+        fc_encode_result result = {0};
         fc_assert_ok(encode(sae, x, features, layouts[k], &result, &err), &err);
         assert_int_equal(result.n_rows, MANY);
         assert_int_equal(result.n_entries, 5 * MANY);
@@ -209,7 +209,7 @@ static void no_rows_give_no_features(void **state)
     fixture(folder, "standard-layer-norm", "");
     fc_assert_ok(fc_sae_load(&sae, folder, &err), &err);
     for (size_t k = 0; k < FC_LEN(layouts); k++) {
-        fc_encode_result result;
+        fc_encode_result result = {0};
         int64_t n;
         fc_assert_ok(encode(sae, x, features, layouts[k], &result, &err), &err);
         assert_int_equal(result.n_rows, 0);
@@ -227,7 +227,7 @@ static void rows_that_do_not_fit_are_refused(void **state)
     (void)state;
     fc_err err = {0};
     fc_sae *sae = NULL, *skip = NULL;
-    fc_encode_result result;
+    fc_encode_result result = {0};
     char folder[FC_PATH_MAX], io[FC_PATH_MAX];
     fixture(folder, "tiny-standard", "");
     fc_assert_ok(fc_sae_load(&sae, folder, &err), &err);
@@ -251,7 +251,7 @@ static void a_way_back_that_is_not_known_is_refused(void **state)
     (void)state;
     fc_err err = {0};
     fc_sae *plain = NULL, *layer = NULL;
-    fc_encode_result result;
+    fc_encode_result result = {0};
     char folder[FC_PATH_MAX], io[FC_PATH_MAX];
     fixture(folder, "standard", "");
     fc_assert_ok(fc_sae_load(&plain, folder, &err), &err);
@@ -356,7 +356,7 @@ static fc_status there_and_back(void *ctx, fc_err *err)
 {
     const fc_layout layout = *(const fc_layout *)ctx;
     fc_sae *sae = NULL;
-    fc_encode_result result;
+    fc_encode_result result = {0};
     char folder[FC_PATH_MAX], io[FC_PATH_MAX];
     fc_status status;
     fixture(folder, "standard-layer-norm", "");
