@@ -52,12 +52,12 @@ static void name_runs(fc_compare_data *d, const char *const *dirs)
     while (n_parts < MOST_PARTS && are_same(dirs, d->n, n_parts)) n_parts++;
     const bool is_numbered = are_same(dirs, d->n, n_parts);
     for (int64_t i = 0; i < d->n; i++) {
-        char *name = d->run[i].name, shown[56];
+        char *name = d->run[i].name, shown[48];
         fc_display_name(shown, sizeof shown, path_end(dirs[i], n_parts));
         for (size_t k = strlen(shown); k > 0 && shown[k - 1] == '/'; k--)
             shown[k - 1] = 0;
         if (is_numbered)
-            snprintf(name, sizeof d->run[i].name, "%" PRId64 " %s", i + 1, shown);
+            snprintf(name, sizeof d->run[i].name, "%d %s", (int)i + 1, shown);
         else
             snprintf(name, sizeof d->run[i].name, "%s", shown);
     }
