@@ -246,16 +246,18 @@ void fc_browser_type(fc_browser *b, const char *text)
     tell(b, "Input.insertText", json_pack("{ss}", "text", text));
 }
 
-/* The middle of the first element that a CSS selector names. */
+/* The middle of the first element that a CSS selector names, once what is shown has settled. */
 void fc_browser_point(fc_browser *b, const char *selector, bool is_click)
 {
     static const char *const events[] = {"mouseMoved", "mousePressed", "mouseReleased"};
     char expression[512];
     double x, y;
-    snprintf(expression, sizeof expression,
-             "(() => { const r = document.querySelector('%s').getBoundingClientRect();"
-             " return `${r.left + r.width / 2} ${r.top + r.height / 2}`; })()",
-             selector);
+    snprintf(
+        expression, sizeof expression,
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {"
+        " const r = document.querySelector('%s').getBoundingClientRect();"
+        " done(`${r.left + r.width / 2} ${r.top + r.height / 2}`); })))",
+        selector);
     char *place = fc_browser_ask(b, expression), *rest;
     x = strtod(place, &rest);
     y = strtod(rest, NULL);
